@@ -136,6 +136,10 @@ cert = "/etc/webpush-server/cert.pem"
 #ipv6_prefix = 64
 #limit_loopback = false
 
+[limits]
+# Memory in use above which new work is refused.
+#memory = "512MiB"
+
 [timeouts]
 #websocket_ping = "6m"
 #hello = "30s"

@@ -1,7 +1,7 @@
 //! The sections of the configuration file, which are tables in TOML.
 
 /// Each section and its introduction in the reference page, in the order of the page.
-pub(crate) const SECTIONS: [(&str, &str); 15] = [
+pub(crate) const SECTIONS: [(&str, &str); 16] = [
     ("listen", "Public port and public origin."),
     (
         "tls",
@@ -14,6 +14,7 @@ pub(crate) const SECTIONS: [(&str, &str); 15] = [
     ("subscribe", "See [who may subscribe](limits.md#who-may-subscribe)."),
     ("messages", "Lifetime of messages, and how VAPID headers are checked."),
     ("rates", "See [rate limits](limits.md#rate-limits)."),
+    ("limits", "See [memory](limits.md#memory)."),
     ("timeouts", "WebSocket keepalive and shutdown. Open connections keep the values they began with."),
     (
         "storage",

@@ -1,13 +1,18 @@
 //! Request bodies of both HTTP versions, read within a limit.
 
 use bytes::{Bytes, BytesMut};
+use futures_util::poll;
 use h2::RecvStream;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
 use webpush_core::problem::Problem;
+use webpush_service::error::ServiceError;
+use webpush_service::memory_budget::MemoryBudget;
 
 /// Maximum bytes of a body to read and discard.
 const MOST_DISCARDED_BYTES: usize = 64 * 1024;
@@ -67,6 +72,31 @@ impl Body {
             Ok(whole.finish())
         };
         timeout(patience, read).await.unwrap_or(Err(Problem::BodyIncomplete))
+    }
+
+    /// Reads the whole body, unless memory is or becomes low.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::MemoryLow`], and those of [`Body::read`].
+    pub async fn read_or_shed(
+        &mut self,
+        headers: &HeaderMap,
+        limit: usize,
+        memory: &MemoryBudget,
+    ) -> Result<Bytes, ServiceError> {
+        let mut read = pin!(self.read(headers, limit));
+        // Most bodies have arrived with their head.
+        if let Poll::Ready(body) = poll!(read.as_mut()) {
+            return Ok(body?);
+        }
+        // On the heap, because few wait.
+        let low = Box::pin(memory.low());
+        tokio::select! {
+            biased;
+            body = read => Ok(body?),
+            () = low => Err(ServiceError::MemoryLow),
+        }
     }
 
     /// Reads and discards the rest of a body, up to a bound.

@@ -136,6 +136,7 @@ impl<'a> ErrorKind<'a> {
             Self::Service(ServiceError::Store(
                 StoreError::Unavailable | StoreError::Busy | StoreError::Unreadable,
             ))
+            | Self::Service(ServiceError::MemoryLow)
             | Self::Gateway(GatewayError::Busy) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_RETRY_SECONDS));
             }

@@ -40,7 +40,7 @@ use webpush_http::transport::tls;
 use webpush_service::drain::{Drain, GRACE};
 use webpush_service::service::{ConfigSummary, Service, Setup};
 use webpush_service::subscribe_tokens::SubscribeTokens;
-use webpush_service::{idle, settling, sweep, system};
+use webpush_service::{idle, memory_watch, settling, sweep, system};
 use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
 use webpush_store::{Backend, Store};
 
@@ -225,6 +225,11 @@ pub async fn run(
     let sweeping = sweep::start(Arc::clone(&service));
     let settling = settling::start(Arc::clone(&service));
     let removing_idle = idle::start(Arc::clone(&service));
+    let measuring = memory_watch::start(
+        Arc::clone(&service),
+        memory_watch::resident_bytes,
+        memory_watch::default_limit(),
+    );
 
     let status = format!("serves {} on {address}", service.origin);
     service_manager::ready(&status);
@@ -259,6 +264,7 @@ pub async fn run(
         }
         sweeping.abort();
         removing_idle.abort();
+        measuring.abort();
         settling.abort();
         // Each was aborted or has returned.
         let _ = (sweeping.await, removing_idle.await, settling.await, reloading.await);

@@ -14,6 +14,8 @@ pub enum ServiceError {
     Problem(Problem),
     /// The store failed.
     Store(StoreError),
+    /// The server is low on memory, and the request needs some.
+    MemoryLow,
     /// The server failed.
     Internal(InternalError),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for ServiceError {
         match self {
             Self::Problem(_) => f.write_str("invalid request"),
             Self::Store(_) => f.write_str("the store failed"),
+            Self::MemoryLow => f.write_str("the server is low on memory"),
             Self::Internal(_) => f.write_str("internal error"),
         }
     }
@@ -54,6 +57,7 @@ impl Error for ServiceError {
         match self {
             Self::Problem(problem) => Some(problem),
             Self::Store(error) => Some(error),
+            Self::MemoryLow => None,
             Self::Internal(error) => Some(error),
         }
     }

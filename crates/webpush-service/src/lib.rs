@@ -18,6 +18,7 @@
 //! | VAPID verification with a cache; the curve behind it | [`vapid_cache`]; [`p256`] |
 //! | the cipher of capability URLs | [`sealing_cipher`] |
 //! | readiness, metrics, traces, OpenTelemetry spans | [`readiness`], [`metrics`], [`trace`], [`otlp`] |
+//! | the bound of the memory of the process | [`memory_budget`]; its measurement, [`memory_watch`] |
 //! | the memory of pages that wait for their agents | [`page_memory`] |
 //! | turns of long work | [`work_turns`] |
 //! | log IDs | [`log_ids`] |
@@ -26,8 +27,8 @@
 //! | errors | [`error`] |
 //! | the system clock and random bytes | [`system`] |
 //!
-//! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and call [`sweep::start`], [`idle::start`] and
-//! [`settling::start`]. Call [`publish::find`] and then [`publish::accept`] for each message, and
+//! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and call [`sweep::start`], [`idle::start`],
+//! [`settling::start`] and [`memory_watch::start`]. Call [`publish::find`] and then [`publish::accept`] for each message, and
 //! [`SessionRegistry::register`](session_registry::SessionRegistry::register) for each session. At shutdown call
 //! [`Drain::finish`](drain::Drain::finish).
 
@@ -39,6 +40,8 @@ pub mod error;
 pub mod idle;
 pub mod limits;
 pub mod log_ids;
+pub mod memory_budget;
+pub mod memory_watch;
 pub mod metrics;
 pub mod otlp;
 pub mod p256;

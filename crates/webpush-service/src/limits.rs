@@ -1,5 +1,6 @@
 //! Limits and timeouts, with their defaults.
 
+use crate::memory_budget::MemoryLimit;
 use std::time::Duration;
 use webpush_core::protocol::autopush::AutopushTimeouts;
 use webpush_core::protocol::chromium::McsTimeouts;
@@ -41,6 +42,8 @@ pub struct Limits {
     pub redelivery_timeout: Duration,
     /// When idle inboxes are removed.
     pub idle: IdleLimits,
+    /// Limit of the memory of the process.
+    pub memory: MemoryLimit,
     /// Rate limits.
     pub rates: Rates,
     /// Timeouts for clients.
@@ -140,6 +143,7 @@ impl Default for Limits {
             max_body_bytes: SMALLEST_BODY_LIMIT_BYTES,
             redelivery_timeout: Duration::from_secs(60),
             idle: IdleLimits::default(),
+            memory: MemoryLimit::default(),
             rates: Rates::default(),
             timeouts: Timeouts::default(),
             last_promised_stream: LAST_PROMISED_STREAM,

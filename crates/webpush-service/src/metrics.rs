@@ -35,6 +35,7 @@ pub use process::{Process, descriptor_limit};
 pub use refusals::Refusals;
 
 pub(crate) use exposition::Counters;
+pub(crate) use process::status_bytes;
 
 use std::sync::Arc;
 use webpush_core::time::Timestamp;

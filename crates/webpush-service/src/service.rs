@@ -7,6 +7,7 @@ use crate::broadcasts::Broadcasts;
 use crate::error::InternalError;
 use crate::limits::Limits;
 use crate::log_ids::LogIds;
+use crate::memory_budget::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
 use crate::page_memory::PageMemory;
@@ -63,6 +64,8 @@ pub struct Service {
     pub(crate) settling: SettleQueue,
     /// Turns of work that occupies its thread for long.
     pub work_turns: WorkTurns,
+    /// Memory of the process.
+    pub memory: MemoryBudget,
     /// Memory of pages that sessions have read.
     pub page_memory: PageMemory,
     /// Broadcast versions.
@@ -190,6 +193,7 @@ impl Service {
             readiness,
             settling: SettleQueue::default(),
             work_turns: WorkTurns::default(),
+            memory: MemoryBudget::default(),
             page_memory: PageMemory::default(),
             broadcasts: Broadcasts::default(),
             configuration: ArcSwap::default(),

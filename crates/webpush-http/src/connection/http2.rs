@@ -111,6 +111,9 @@ async fn converse<S>(
     let mut requests = FuturesUnordered::new();
     let page_share = PageShare::default();
     let mut stopping = false;
+    let mut idle_check = IdleCheck::default();
+    let mut accepted_requests = 0;
+    let mut ended_for_memory = false;
     let mut close_deadline = CloseDeadline::new(draining);
     loop {
         if lifetime.is_flooded() {
@@ -118,7 +121,18 @@ async fn converse<S>(
         }
         let has_room = requests.len() < CONNECTION_REQUESTS;
         let is_idle = requests.is_empty();
+        stopping |= ended_for_memory;
+        let can_end = is_idle && !stopping;
         let accepted = poll_fn(|cx| {
+            // Polled after each PING, so that idle connections need no timer of their own.
+            if can_end
+                && idle_check.is_idle(ping_state.sent(), accepted_requests)
+                && !ended_for_memory
+                && server.service.memory.is_low()
+            {
+                ended_for_memory = true;
+                connection.graceful_shutdown();
+            }
             let poll = if has_room {
                 pin!(connection.accept()).poll(cx)
             } else {
@@ -131,6 +145,7 @@ async fn converse<S>(
             biased;
             accepted = accepted => match accepted {
                 Some(Ok((request, mut respond))) => {
+                    accepted_requests += 1;
                     let Some(head_lease) = HeadLease::take(&head_bytes, request.headers()) else {
                         // The client may repeat it (RFC 9113 §8.7).
                         respond.send_reset(Reason::REFUSED_STREAM);
@@ -161,6 +176,24 @@ async fn converse<S>(
                 connection.graceful_shutdown();
             }
         }
+    }
+}
+
+/// Finds connections without a request between two PINGs.
+#[derive(Default)]
+struct IdleCheck {
+    pings: u64,
+    requests: u64,
+}
+
+impl IdleCheck {
+    /// Returns true once after a PING if no request was accepted since the one before.
+    fn is_idle(&mut self, pings: u64, requests: u64) -> bool {
+        let is_idle = pings != self.pings && requests == self.requests;
+        if pings != self.pings {
+            *self = Self { pings, requests };
+        }
+        is_idle
     }
 }
 

@@ -40,9 +40,10 @@ impl Verdict {
                 Problem::NotFound | Problem::VapidRequired | Problem::VapidInvalid { .. },
             ) => Self::Rejected,
             // An exceeded rate limit; no other problem is a fault of the pushkey.
-            ServiceError::Problem(_) | ServiceError::Store(_) | ServiceError::Internal(_) => {
-                Self::TryAgain(failure.into())
-            }
+            ServiceError::Problem(_)
+            | ServiceError::Store(_)
+            | ServiceError::MemoryLow
+            | ServiceError::Internal(_) => Self::TryAgain(failure.into()),
         }
     }
 

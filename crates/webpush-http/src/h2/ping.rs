@@ -10,6 +10,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 /// State of a connection's PINGs, shared with its requests.
 #[derive(Default)]
 pub struct PingState {
+    sent: AtomicU64,
     wanted: AtomicU64,
     confirmed: AtomicU64,
     requested: Notify,
@@ -17,6 +18,11 @@ pub struct PingState {
 }
 
 impl PingState {
+    /// Returns the number of PINGs that were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// Waits until the peer has acknowledged a PING sent after this call.
     ///
     /// It has then read everything that was written to the socket before.
@@ -73,6 +79,7 @@ impl Pinger {
 
     fn send(&mut self, state: &PingState) -> bool {
         self.interval.reset();
+        state.sent.fetch_add(1, Ordering::Relaxed);
         self.in_flight = Some(state.wanted.load(Ordering::Acquire));
         self.ping_pong.send_ping(Ping::opaque()).is_ok()
     }

@@ -81,6 +81,7 @@ pub(super) fn samples() -> impl Iterator<Item = HttpError> {
     let faults = [
         ServiceError::Store(StoreError::Unavailable),
         ServiceError::Store(StoreError::Full),
+        ServiceError::MemoryLow,
         ServiceError::Store(StoreError::Corrupt),
         ServiceError::Internal(InternalError::MissingSealingKey),
     ];

@@ -55,6 +55,16 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
                  deleted. Try again in {FULL_RETRY_SECONDS} seconds."
             ),
         ),
+        ErrorKind::Service(ServiceError::MemoryLow) => Description::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(201),
+            "memory-low",
+            "The server is low on memory",
+            format!(
+                "The request was not carried out. Messages can still be acknowledged and deleted. Try again in \
+                 {UNAVAILABLE_RETRY_SECONDS} seconds."
+            ),
+        ),
         // Number 201 would make senders retry, which does not help here.
         ErrorKind::Service(ServiceError::Store(StoreError::Corrupt)) => Description::new(
             StatusCode::INTERNAL_SERVER_ERROR,

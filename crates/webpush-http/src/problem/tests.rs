@@ -125,6 +125,7 @@ fn the_numbers_are_those_of_autopush() {
         ("push-unsupported", 505, None),
         ("store-unavailable", 503, Some(201)),
         ("store-full", 503, Some(201)),
+        ("memory-low", 503, Some(201)),
         ("store-corrupt", 500, None),
         ("internal", 500, None),
         ("push-service", 502, None),

@@ -43,7 +43,7 @@ pub(crate) async fn check_in(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, ServiceError> {
-    let body = body.read(&head.headers, CHECKIN_BYTES).await?;
+    let body = body.read_or_shed(&head.headers, CHECKIN_BYTES, &service.memory).await?;
     let malformed = Problem::OptionsMalformed { detail: "The check-in request is malformed" };
     let credentials = match CheckinRequest::parse(&body).ok_or(malformed)? {
         CheckinRequest::New => create(service, caller, head).await?,
@@ -81,7 +81,7 @@ pub(crate) async fn register(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, ServiceError> {
-    let form = body.read(&head.headers, REGISTRATION_BYTES).await?;
+    let form = body.read_or_shed(&head.headers, REGISTRATION_BYTES, &service.memory).await?;
     let Some(agent) = device(service, &head.headers).await? else {
         return Ok(refused(StatusCode::UNAUTHORIZED, RegistrationError::AuthenticationFailed));
     };
@@ -134,7 +134,9 @@ pub(crate) fn failed(failure: &ServiceError, style: &ErrorStyle) -> Answer {
         ServiceError::Problem(Problem::TooManyRequests { .. }) => RegistrationError::QuotaExceeded,
         ServiceError::Problem(Problem::TokenRequired { .. }) => RegistrationError::AuthenticationFailed,
         ServiceError::Problem(_) => RegistrationError::InvalidParameters,
-        ServiceError::Store(_) | ServiceError::Internal(_) => RegistrationError::Internal,
+        ServiceError::Store(_) | ServiceError::MemoryLow | ServiceError::Internal(_) => {
+            RegistrationError::Internal
+        }
     };
     refused(style.tell(failure).0, error)
 }

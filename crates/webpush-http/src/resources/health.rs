@@ -20,6 +20,9 @@ const FULL: &str =
 /// The server remains ready, because it serves everything that is whole.
 const DAMAGED: &str = "the store is damaged, see the log: stop the server and run webpush-server repair";
 
+/// The server remains ready: another one would get the same load.
+const LOW: &str = "memory is low (limits.memory): new messages, subscriptions and sessions are refused";
+
 /// A health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthCheck {
@@ -75,7 +78,8 @@ pub async fn answer(service: &Service, check: HealthCheck) -> Answer {
         HealthCheck::Balancing => report(Audience::Public, Ok(())),
         HealthCheck::Ready(audience) => {
             let (status, mut body) = report(audience, service.check_readiness().await);
-            let warnings = [(service.is_full(), FULL), (service.is_damaged(), DAMAGED)];
+            let warnings =
+                [(service.is_full(), FULL), (service.is_damaged(), DAMAGED), (service.memory.is_low(), LOW)];
             let warnings: Vec<_> =
                 warnings.iter().filter(|(is_due, _)| *is_due).map(|(_, text)| *text).collect();
             if audience == Audience::Admin && !warnings.is_empty() {

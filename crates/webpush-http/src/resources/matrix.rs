@@ -50,7 +50,7 @@ pub(crate) async fn notify(
     };
     // The body is dropped here: while other services respond, only their messages are in memory.
     let (headers, deliveries) = {
-        let body = body.read(&head.headers, GATEWAY_BODY_BYTES).await?;
+        let body = body.read_or_shed(&head.headers, GATEWAY_BODY_BYTES, &server.service.memory).await?;
         let turn = service.work_turns.take().await;
         let deliveries = deliveries(service, &body);
         turn.end().await;

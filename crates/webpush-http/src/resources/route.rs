@@ -76,7 +76,10 @@ pub async fn handle(
             if let ServiceError::Internal(error) = &failure {
                 tracing::error!(%error, "internal error");
             }
-            body.discard().await;
+            // A client that would lose the response may do so when memory is needed for others.
+            if !matches!(failure, ServiceError::MemoryLow) {
+                body.discard().await;
+            }
             let failure = resource.for_client(failure, open);
             RouteOutcome::Answer(match path {
                 REGISTER if server.speaks_chromium && head.method == Method::POST => {
@@ -119,6 +122,9 @@ async fn dispatch(
     open: Option<Capability>,
 ) -> Result<RouteOutcome, ServiceError> {
     let (service, path) = (&*server.service, &*resource.path);
+    if service.memory.is_low() && needs_memory(head, open) {
+        return Err(ServiceError::MemoryLow);
+    }
     match open {
         Some(capability) => on_capability(service, caller, head, body, resource.alias, capability).await,
         None if is_capability_path(path) => Err(Problem::NotFound.into()),
@@ -127,6 +133,25 @@ async fn dispatch(
             Ok(RouteOutcome::WebSocket(Box::new(Opening::parse(head, *caller.client, may_subscribe)?)))
         }
         None => on_fixed_path(server, caller, head, body, path).await.map(RouteOutcome::Answer),
+    }
+}
+
+/// Returns true for requests with a body, and for sessions.
+fn needs_memory(head: &Parts, open: Option<Capability>) -> bool {
+    match (&head.method, open) {
+        (&Method::POST | &Method::PUT, _) => true,
+        (
+            &Method::GET,
+            Some(
+                Capability::Subscription(..)
+                | Capability::SubscriptionSet(_)
+                | Capability::ReceiptSubscription(_)
+                | Capability::Device(_)
+                | Capability::Channel(..),
+            ),
+        ) => true,
+        (&Method::GET, None) => opening::is_requested(head),
+        _ => false,
     }
 }
 

@@ -86,6 +86,10 @@ async fn run(listener: PublicListener, front: Front, server: Arc<HttpServer>, mu
         match accepted {
             Ok((socket, peer)) => {
                 refused = false;
+                // A session of MCS needs no request that could be refused.
+                if front.protocol == FrontProtocol::Mcs && server.service.memory.is_low() {
+                    continue;
+                }
                 let Some(permit) = front.connections.admit() else { continue };
                 let connection = connection(
                     socket,

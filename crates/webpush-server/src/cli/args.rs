@@ -9,6 +9,7 @@ pub(crate) mod connections;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod matrix;
+pub(crate) mod memory;
 pub(crate) mod otlp;
 pub(crate) mod proxy;
 pub(crate) mod rates;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
 use webpush_core::capability::{Capability, KeyId, Keyring};
 use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
@@ -15,6 +16,8 @@ use webpush_core::message::{Draft, Message};
 use webpush_core::urgency::Urgency;
 use webpush_http::delivery::websocket::{Handshake, run};
 use webpush_http::server::{HttpConfig, HttpServer};
+use webpush_http::transport::connections::{Connections, NetworkLimit};
+use webpush_http::transport::listen::{self, Front, FrontProtocol};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Drain;
 use webpush_service::limits::Limits;
@@ -44,6 +47,21 @@ impl LoopbackClient {
         let service = Service::new(Setup { limits, ..setup });
         let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
         Self { service, server, faults, drain: Drain::default() }
+    }
+
+    /// Listens on a free port, and returns its address.
+    pub(crate) async fn listen(&self) -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let connections = Connections::new(None, NetworkLimit::Off, Arc::clone(&self.service.metrics));
+        let front = Front {
+            connections: Arc::new(connections),
+            proxy_protocol: false,
+            tls: None,
+            protocol: FrontProtocol::Http,
+        };
+        drop(listen::start(listener, front, Arc::clone(&self.server), self.drain.draining()));
+        address
     }
 
     /// Opens a WebSocket on a stream with a buffer of `bytes`.

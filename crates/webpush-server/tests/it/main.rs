@@ -55,6 +55,7 @@ mod lifecycle;
 mod limits;
 mod listen;
 mod log;
+mod memory;
 mod metrics;
 mod monitor;
 mod openmetrics;

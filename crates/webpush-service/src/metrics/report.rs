@@ -24,6 +24,10 @@ fn encode(
 ) -> fmt::Result {
     let metrics = &*service.metrics;
     metrics.process.encode(out)?;
+    if let Some(limit) = service.memory.limit() {
+        out.bytes("memory_limit", "Memory above which new work is refused.", limit)?;
+    }
+    out.flag("memory_low", "1 if new work is refused because memory is low.", service.memory.is_low())?;
     out.flag(
         "ready",
         "1 if the server is ready: the store accepts writes, no certificate is missing, and no shutdown has begun.",

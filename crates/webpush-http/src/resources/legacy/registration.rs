@@ -33,7 +33,7 @@ pub async fn register(
 ) -> Result<Answer, ServiceError> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().charge_registration(caller.client)?;
-    body.read(&head.headers, MOST_BODY_BYTES).await?;
+    body.read_or_shed(&head.headers, MOST_BODY_BYTES, &service.memory).await?;
     let (id, key) = (InboxId::from_bytes(service.random()?), service.keyring.current());
     let inbox = Inbox { id, owner: Owner::Agent, created: service.now(), key };
     service.commit_one(Op::CreateInbox(inbox), Durability::Durable).await?;
@@ -56,7 +56,7 @@ pub async fn subscribe(
     device: InboxId,
 ) -> Result<Answer, ServiceError> {
     service.rate_limits.load().charge_registration(client)?;
-    let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let options = body.read_or_shed(&head.headers, MOST_BODY_BYTES, &service.memory).await?;
     let sender = parse_restriction(&head.headers, &options, &P256)?;
     let device = service.inbox(device).await?.ok_or(Problem::NotFound)?;
     let (agent, id) = (device.id, SubscriptionId::from_bytes(service.random()?));

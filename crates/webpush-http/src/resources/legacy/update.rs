@@ -34,7 +34,7 @@ pub async fn update(
         let limits = service.limits.load();
         (limits.max_body_bytes, Some(limits.legacy_default_ttl))
     };
-    let body = body.read(&head.headers, most).await?;
+    let body = body.read_or_shed(&head.headers, most, &service.memory).await?;
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
     let published = accept(service, client, &head.headers, TokenAudience::Own, &channel, request).await?;
     let mut answer = publish::answer(service, &published)?;

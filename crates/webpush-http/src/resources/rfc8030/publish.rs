@@ -35,7 +35,7 @@ pub(crate) async fn publish(
         let simple_push = (head.method == Method::PUT).then_some(SIMPLE_PUSH_TTL);
         (limits.max_body_bytes, limits.default_ttl.or(simple_push))
     };
-    let body = body.read(&head.headers, most).await?;
+    let body = body.read_or_shed(&head.headers, most, &service.memory).await?;
     let request = PublishRequest::parse_or(&head.headers, body, default_ttl)?;
     let published = accept(service, client, &head.headers, audience, &subscription, request).await?;
     answer(service, &published)

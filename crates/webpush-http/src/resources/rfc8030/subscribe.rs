@@ -33,7 +33,7 @@ pub(crate) async fn subscribe(
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().charge_registration(caller.client)?;
     let named = set_link(&head.headers)?;
-    let options = body.read(&head.headers, MOST_BODY_BYTES).await?;
+    let options = body.read_or_shed(&head.headers, MOST_BODY_BYTES, &service.memory).await?;
     let sender = parse_restriction(&head.headers, &options, &P256)?;
     let set = match named {
         Some(link) => Some(existing_set(service, &link).await?),

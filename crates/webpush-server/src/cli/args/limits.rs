@@ -2,6 +2,7 @@
 
 use super::advanced::AdvancedArgs;
 use super::connections::ConnectionArgs;
+use super::memory::MemoryArgs;
 use super::rates::RateArgs;
 use super::subscribe::SubscribeArgs;
 use super::timeouts::TimeoutArgs;
@@ -20,6 +21,9 @@ pub(crate) struct LimitArgs {
     pub(crate) connections: ConnectionArgs,
 
     #[command(flatten)]
+    memory: MemoryArgs,
+
+    #[command(flatten)]
     timeouts: TimeoutArgs,
 
     #[command(flatten)]
@@ -29,8 +33,9 @@ pub(crate) struct LimitArgs {
 impl LimitArgs {
     /// Returns the limits with these values.
     pub(crate) fn apply(self, limits: Limits) -> Limits {
-        let Self { rates, timeouts, advanced, .. } = self;
+        let Self { rates, memory, timeouts, advanced, .. } = self;
         Limits {
+            memory: memory.limit(),
             rates: rates.rates(),
             timeouts: Timeouts {
                 head: advanced.head_timeout,
