@@ -125,6 +125,7 @@ mod tests {
         certificates(file.path()).map(|all| all.len())
     }
 
+    /// D: byte order marks, and PEM joined without a newline.
     #[test]
     fn unambiguous_files_are_read() {
         let (one, two) = (certificate(), certificate());
@@ -141,6 +142,7 @@ mod tests {
         assert_eq!(certificates_of("").unwrap(), 0);
     }
 
+    /// D: unreadable parts were skipped in silence.
     #[test]
     fn certificates_are_not_skipped() {
         let one = certificate();

@@ -175,6 +175,7 @@ mod tests {
         assert_eq!(held.set.unwrap().expose(), "https://push.example/subscription-set/t");
     }
 
+    /// C7: a server could send its clients to another host.
     #[test]
     fn urls_at_another_origin_are_refused() {
         let push = r#"</push/p>; rel="urn:ietf:params:push""#;

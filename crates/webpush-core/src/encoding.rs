@@ -193,6 +193,7 @@ mod tests {
         }
     }
 
+    /// C4: such messages were accepted and never read.
     #[test]
     fn encodings_that_no_agent_can_read_are_refused() {
         let parse = |fields: &[(&'static str, &'static str)]| {

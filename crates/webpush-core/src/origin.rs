@@ -100,6 +100,7 @@ mod tests {
         UrlOrigin::parse(text).unwrap()
     }
 
+    /// C2: origins are compared as URLs, not as text.
     #[test]
     fn case_default_port_and_final_slash_make_no_difference() {
         for (one, two) in [

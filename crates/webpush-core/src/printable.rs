@@ -72,6 +72,7 @@ mod tests {
 
     const HOSTILE: &str = "a\tb ü\n\u{1b}[2J\r\u{7f}\u{9b}\u{202e}\u{2066}\u{2028}";
 
+    /// C8: names and versions reached the terminal as they were.
     #[test]
     fn text_from_others_cannot_move_the_cursor_or_reorder_a_line() {
         let rest = "\\u{1b}[2J\\r\\u{7f}\\u{9b}\\u{202e}\\u{2066}\\u{2028}";

@@ -114,6 +114,7 @@ mod tests {
         assert_eq!(Timestamp::NEVER.http_date(), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
+    /// C10: a duration of 2^64 - 1 s was a panic.
     #[test]
     fn durations_never_overflow() {
         assert_eq!(Timestamp::NEVER.after(Duration::MAX), Timestamp::NEVER);

@@ -142,6 +142,7 @@ impl FileVersions {
 mod tests {
     use super::*;
 
+    /// D: renewed certificates needed a signal.
     #[test]
     fn changed_files_are_loaded_once_they_no_longer_change() {
         let versions = |key, cert| FileVersions(vec![Some((0, key, 0, 0, 0)), Some((0, cert, 0, 0, 0))]);

@@ -158,6 +158,7 @@ mod tests {
         assert!(parse(&both).is_err());
     }
 
+    /// E7: `serve` suggested `restore`.
     #[test]
     fn commands_that_newcomers_guess_are_real() {
         let action = |word: &str| {

@@ -110,6 +110,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const TLS: [&str; 4] = ["--cert", "cert.pem", "--key", "key.pem"];
 
+    /// E3: they started in silence.
     #[test]
     fn configurations_that_cannot_work_are_warned_about() {
         for (flags, named) in [
@@ -149,6 +150,7 @@ mod tests {
         assert!(warning.contains("--origin https://a.example") && warning.contains("https://b.example"));
     }
 
+    /// D: expired and foreign certificates were served in silence.
     #[test]
     fn certificates_that_clients_refuse_are_warned_about() {
         let with = |origin: &str, certificate: &CertifiedKey, now| {

@@ -178,6 +178,7 @@ impl Log {
 mod tests {
     use super::*;
 
+    /// E1: `warning` silenced everything, errors included.
     #[test]
     fn a_filter_of_an_unknown_level_is_refused() {
         for good in ["warn", "INFO", "off", "info,h2=error", "webpush_store=debug", "webpush_store=", "5", ""]

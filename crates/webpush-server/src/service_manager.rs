@@ -127,6 +127,7 @@ mod tests {
         assert_eq!(reports.into_inner(), [0, 10, 20, 30, 40, 80, 90, 100]);
     }
 
+    /// D: `NOTIFY_SOCKET=@...` was taken for a path.
     #[test]
     fn a_socket_in_the_abstract_namespace_is_notified() {
         let name = format!("webpush-server-test-{}", std::process::id());

@@ -142,6 +142,7 @@ async fn r8030_5_a_message_arrives_as_it_was_meant() {
     assert!(headers["authorization"].to_str().unwrap().ends_with(&format!(", k={}", public.trim())));
 }
 
+/// E7: `send` takes the JSON itself.
 #[tokio::test]
 async fn json_and_the_subscription_from_standard_input() {
     let (url, _arrived) = service().await;

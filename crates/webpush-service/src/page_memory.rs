@@ -144,6 +144,7 @@ mod tests {
         }
     }
 
+    /// A2: pages that wait have a share for each connection.
     #[test]
     fn a_connection_has_a_share_and_the_process_an_end() {
         let (memory, share) = (PageMemory::default(), PageShare::default());

@@ -44,7 +44,7 @@ mod tests {
     use std::pin::pin;
     use std::task::Poll;
 
-    /// Polls three pieces of work as one task does, and counts those that are done in each poll.
+    /// A1: polls three pieces of work as one task does, and counts those that are done in each poll.
     #[tokio::test]
     async fn one_poll_of_a_task_does_one_piece_of_work() {
         let (turns, done) = (WorkTurns::default(), RefCell::new(0));

@@ -178,6 +178,7 @@ mod tests {
         TransportError { origin: "https://x".to_owned(), phase: Phase::Tls, cause }.to_string()
     }
 
+    /// D: `CaUsedAsEndEntity` told nobody what to do.
     #[test]
     fn tls_errors_describe_the_problem_of_the_server() {
         assert_eq!(

@@ -204,6 +204,7 @@ fn pieces(parts: PieceStream, closing: Closing) -> EventFrames {
 mod tests {
     use super::*;
 
+    /// C6: hyper leaves these to the application.
     #[test]
     fn r9112_3_2_6_1_a_request_has_one_host_and_no_other_coding_than_chunked() {
         let check = |version, fields: &[(&'static str, &'static str)]| {

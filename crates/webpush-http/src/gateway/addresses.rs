@@ -130,6 +130,7 @@ mod tests {
         }
     }
 
+    /// C9: the gateway reached this machine at its own public address.
     #[test]
     fn own_addresses_are_those_that_the_system_sends_from() {
         assert!(is_own(IpAddr::from([127, 0, 0, 1])));

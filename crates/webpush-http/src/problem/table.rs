@@ -42,7 +42,8 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             "store-unavailable",
             "The message store is not available",
             format!(
-                "Assume that the request was not carried out, and try again in {UNAVAILABLE_RETRY_SECONDS} seconds."
+                "It is unknown whether the request was carried out. Send it again in {UNAVAILABLE_RETRY_SECONDS} \
+                 seconds; a message may then arrive twice."
             ),
         ),
         ErrorKind::Service(ServiceError::Store(StoreError::Full)) => Description::new(

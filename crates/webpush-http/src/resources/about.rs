@@ -62,6 +62,7 @@ mod tests {
         HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))])
     }
 
+    /// E9: browsers got plain text at `/`.
     #[test]
     fn browsers_get_a_page_and_programs_text() {
         assert!(wants_page(&accepting("text/html,application/xhtml+xml,*/*;q=0.8")));

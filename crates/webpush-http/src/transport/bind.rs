@@ -43,6 +43,7 @@ mod tests {
     use super::*;
     use tokio::net::TcpStream;
 
+    /// D: with `bindv6only=1` the server had no IPv4.
     #[tokio::test]
     async fn all_addresses_are_those_of_ipv4_too() {
         let listener = bind("::", 0).await.unwrap();
@@ -51,6 +52,7 @@ mod tests {
         listener.accept().await.unwrap();
     }
 
+    /// D: without IPv6 in the kernel the server did not start.
     #[test]
     fn only_a_kernel_without_ipv6_has_no_ipv6() {
         assert!(has_no_ipv6(&rustix::io::Errno::AFNOSUPPORT.into()));

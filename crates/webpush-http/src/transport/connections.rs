@@ -180,6 +180,7 @@ mod tests {
         assert!(connections.admit().is_some());
     }
 
+    /// A5: one address could take all connections, because its limit was off by default.
     #[test]
     fn by_default_one_network_cannot_keep_the_others_out() {
         let network = |last: u8| Some(ClientAddr::new([192, 0, 2, last].into()).network(64));

@@ -108,6 +108,7 @@ impl fmt::Display for PublicAddress {
 mod tests {
     use super::*;
 
+    /// D: more than one public listener.
     #[test]
     fn addresses_are_urls_with_a_port_or_unix_sockets() {
         for text in

@@ -156,6 +156,7 @@ mod tests {
         assert_eq!(socket.peek(&mut peeked).await.unwrap(), 0);
     }
 
+    /// D: no privileges of local clients behind a Unix socket.
     #[test]
     fn the_proxy_on_a_unix_socket_is_not_this_machine() {
         assert!(!Peer::UnixProxy.address().is_loopback());

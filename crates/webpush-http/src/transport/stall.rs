@@ -127,6 +127,7 @@ mod tests {
         assert_eq!(&read, b"1234");
     }
 
+    /// A2: slow drips held responses for ever.
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_reads_a_byte_at_a_time_is_stalled() {
         let (near, mut far) = duplex(8);

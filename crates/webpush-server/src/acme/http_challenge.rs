@@ -117,6 +117,7 @@ mod tests {
         challenges.respond(&Request::get(target).body(()).unwrap(), "https://push.example")
     }
 
+    /// D: validation over plain HTTP.
     #[test]
     fn only_open_challenges_are_answered() {
         let challenges = HttpChallenges::default();

@@ -240,6 +240,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// D: authorities that bind ACME accounts.
     #[test]
     fn the_key_of_an_external_account_is_base64url() {
         let directory = tempfile::tempdir().unwrap();

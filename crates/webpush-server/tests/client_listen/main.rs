@@ -13,6 +13,7 @@ fn push(path: &'static str, subscription: &str, text: &[u8]) -> Step {
     Step::Push { path, encoding: "aes128gcm", body: encrypt(&keys, text).unwrap() }
 }
 
+/// E8: the first line is the subscription that `send` takes.
 #[tokio::test]
 async fn r8030_6_messages_are_printed_then_acknowledged() {
     let mut service = Service::start().await;

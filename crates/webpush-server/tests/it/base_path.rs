@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 const ORIGIN: &str = "https://example.org/push";
 
+/// C5: a public origin with a path.
 #[tokio::test]
 async fn urls_and_requests_are_below_the_path_of_the_origin() {
     let server = Server::start_with(&["--origin", ORIGIN, "--admin", "127.0.0.1:0"]);

@@ -52,6 +52,7 @@ async fn the_dashboard_makes_requests_to_its_own_listener_only() {
     assert_eq!(ask(&server.admin, "POST", "/", "").await.0, 405);
 }
 
+/// E9: backlog and sessions shared an axis.
 #[tokio::test]
 async fn the_page_has_an_icon_a_chart_for_each_unit_and_a_folded_configuration() {
     let server = Server::start_with(&ADMIN);
@@ -66,6 +67,7 @@ async fn the_page_has_an_icon_a_chart_for_each_unit_and_a_folded_configuration()
     assert!(page.contains(r#"<details id="configuration"><summary>"#));
 }
 
+/// E9: nothing named the agents with the largest backlogs.
 #[tokio::test]
 async fn the_largest_backlogs_are_listed_by_log_id() {
     let server = Server::start_with(&ADMIN);

@@ -90,6 +90,7 @@ async fn over_the_limit_notifications_are_refused_except_for_own_devices() {
     soon("room", let_in).await;
 }
 
+/// A1: notifications that are completed together have a share for each network.
 #[tokio::test]
 async fn each_network_has_a_share_of_the_limit() {
     let mut fixture = Fixture::start(&["--rate-limit-loopback"]).await;

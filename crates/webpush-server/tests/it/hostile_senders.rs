@@ -7,6 +7,7 @@ async fn answer(server: &Server, path: &str, headers: &str, body: &str) -> Strin
     raw_http1(&server.address, &request).await
 }
 
+/// C6: a proxy and the server could disagree about the host.
 #[tokio::test]
 async fn r9112_3_2_without_host_or_with_two_it_is_400() {
     let server = Server::start();
@@ -21,6 +22,7 @@ async fn r9112_3_2_without_host_or_with_two_it_is_400() {
     assert!(good.starts_with("HTTP/1.1 201 "), "{good}");
 }
 
+/// C6: a body in an unknown coding was stored as it was.
 #[tokio::test]
 async fn r9112_6_1_other_transfer_codings_than_chunked_are_501() {
     let server = Server::start();
@@ -36,6 +38,7 @@ async fn r9112_6_1_other_transfer_codings_than_chunked_are_501() {
     assert!(good.starts_with("HTTP/1.1 201 "), "{good}");
 }
 
+/// C6: 413 came only after the body.
 #[tokio::test]
 async fn r9110_10_1_1_a_body_that_is_too_large_is_not_asked_for() {
     let server = Server::start();

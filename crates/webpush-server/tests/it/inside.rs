@@ -11,6 +11,7 @@ use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use webpush_core::capability::{Capability, KeyId, Keyring};
 use webpush_core::encoding::Encoding;
+use webpush_core::env::{Clock, Env};
 use webpush_core::id::MessageId;
 use webpush_core::message::{Draft, Message};
 use webpush_core::urgency::Urgency;
@@ -23,6 +24,7 @@ use webpush_service::drain::Drain;
 use webpush_service::limits::Limits;
 use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::{Service, Setup};
+use webpush_service::system::SystemEntropy;
 use webpush_store::memory::{Faults, MemoryStore};
 use webpush_store::{Applied, Durability, Op};
 
@@ -44,7 +46,20 @@ impl LoopbackClient {
         let store = MemoryStore::default();
         let faults = store.faults();
         let setup = Setup::new(store, keyring, "https://push.example");
-        let service = Service::new(Setup { limits, ..setup });
+        Self::on(Setup { limits, ..setup }, faults)
+    }
+
+    /// With a clock of the test.
+    pub(crate) fn at(clock: Arc<dyn Clock>) -> Self {
+        let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
+        let store = MemoryStore::default();
+        let faults = store.faults();
+        let setup = Setup::new(store, keyring, "https://push.example");
+        Self::on(Setup { env: Env::new(clock, Arc::new(SystemEntropy)), ..setup }, faults)
+    }
+
+    fn on(setup: Setup, faults: Faults) -> Self {
+        let service = Service::new(setup);
         let server = HttpServer::new(Arc::clone(&service), HttpConfig::default());
         Self { service, server, faults, drain: Drain::default() }
     }

@@ -30,6 +30,7 @@ mod autopush_slow;
 mod base_path;
 mod broadcasts;
 mod chromium;
+mod clock_jump;
 mod configuration;
 mod copies;
 mod crash;

@@ -112,6 +112,7 @@ async fn new_handshakes_use_the_new_certificate_and_an_invalid_one_changes_nothi
     }
 }
 
+/// D: renewed certificates needed a signal.
 #[tokio::test]
 async fn a_certificate_that_changes_on_disk_is_used_without_a_signal() {
     let dir = tempfile::tempdir().unwrap();

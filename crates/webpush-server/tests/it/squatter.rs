@@ -77,6 +77,7 @@ fn token(data_dir: &Path) -> String {
     std::fs::read_to_string(data_dir.join("admin-token")).unwrap().trim().to_owned()
 }
 
+/// E6: the token went to whatever program had the port.
 #[tokio::test]
 async fn commands_send_nothing_to_who_listens_in_place_of_the_server() {
     let dir = tempfile::tempdir().unwrap();

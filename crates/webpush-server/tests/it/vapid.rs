@@ -186,6 +186,7 @@ async fn r8292_3_a_2_a_2_1_a_2_2_a_every_good_form_is_taken() {
     }
 }
 
+/// C1, C2, C3: the tokens that deployed libraries write.
 #[tokio::test]
 async fn tokens_of_deployed_senders_are_accepted_and_the_leeway_is_a_setting() {
     let sender = Sender::new();

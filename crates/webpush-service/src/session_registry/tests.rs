@@ -165,6 +165,7 @@ fn transports_are_in_order() {
     }
 }
 
+/// A2: thousands of listeners of one inbox multiplied its messages.
 #[test]
 fn the_sessions_of_an_inbox_are_bounded() {
     let registry = Arc::new(SessionRegistry::default());

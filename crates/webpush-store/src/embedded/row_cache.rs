@@ -268,6 +268,7 @@ mod tests {
         assert!(cache.contains(&1).is_err());
     }
 
+    /// B8: the cache that grows under load has an end.
     #[test]
     fn a_full_cache_keeps_within_its_bound_and_what_is_used() {
         let cache = cache(100);

@@ -89,7 +89,7 @@ fn r8292_2_a_the_audience_is_the_origin() {
     assert_eq!(found, r#""https://push.example/push""#);
 }
 
-/// npm web-push up to 3.1 and several libraries in other languages leave the port out.
+/// C2: npm web-push up to 3.1 and several libraries in other languages leave the port out.
 #[test]
 fn an_audience_without_the_port_of_the_service_is_accepted() {
     let service = Expected { audience: "https://push.example:8443", ..expected() };
@@ -138,7 +138,7 @@ fn an_audience_of_google_is_accepted_where_it_is_expected() {
     assert_eq!(with(true, "https://push.example"), None);
 }
 
-/// Mastodon signs for 24 hours from its own time.
+/// C1: mastodon signs for 24 hours from its own time.
 #[test]
 fn r8292_2_b_4_2_d_both_ends_tolerate_the_leeway() {
     let with = |exp: &str, leeway: u64| {

@@ -20,6 +20,7 @@ fn load_files(cert: &str, key: &str) -> anyhow::Result<CertifiedKey> {
     load(&identity)
 }
 
+/// D: certificates and keys in the order and form that people have.
 #[test]
 fn files_that_people_have_are_read() {
     let (own, other) = (made(), made());
@@ -29,6 +30,7 @@ fn files_that_people_have_are_read() {
     assert_eq!((loaded.cert.len(), &loaded.cert[0]), (2, &alone.cert[0]), "its own certificate comes first");
 }
 
+/// D: errors spoke of inconsistent keys.
 #[test]
 fn errors_name_the_file_the_fault_and_the_cure() {
     let (own, other) = (made(), made());

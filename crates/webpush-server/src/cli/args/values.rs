@@ -112,6 +112,7 @@ mod tests {
         }
     }
 
+    /// C10: settings could be durations that overflow.
     #[test]
     fn times_have_upper_bounds() {
         assert_eq!(parse_time("36500d").unwrap(), MAX_TIME);

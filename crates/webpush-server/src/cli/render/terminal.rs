@@ -77,6 +77,7 @@ fn to_stderr(label: &str, colour: &str, text: &str) {
 mod tests {
     use super::*;
 
+    /// E7: `agents revoke` did not ask.
     #[test]
     fn only_yes_is_yes() {
         assert!(["y", "Y\n", " yes\r\n", "YES"].into_iter().all(is_yes));

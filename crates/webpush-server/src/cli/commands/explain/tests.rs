@@ -68,6 +68,7 @@ fn errors_are_reported_claim_by_claim() {
     assert_eq!(failing(&ask("vapid t=x, k=y", &[])), ["k", "t"]);
 }
 
+/// E5: a header without its scheme passed.
 #[test]
 fn other_headers_are_errors() {
     let key = VapidKey::generate().unwrap().public();
