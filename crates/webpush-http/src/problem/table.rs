@@ -42,8 +42,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
             "store-unavailable",
             "The message store is not available",
             format!(
-                "It is unknown whether the request was carried out. Send it again in {UNAVAILABLE_RETRY_SECONDS} \
-                 seconds; a message may then arrive twice."
+                "It is unknown whether the request was carried out. Try again in {UNAVAILABLE_RETRY_SECONDS} seconds."
             ),
         ),
         ErrorKind::Service(ServiceError::Store(StoreError::Full)) => Description::new(

@@ -81,7 +81,7 @@ async fn a_store_failure_does_not_skip_messages() {
     let (mut agent, uaid, url) = inside.registered(100_000).await;
     inside.faults.fail_subscription_reads(true);
     inside.push(&url, "one").await;
-    agent.assert_closed(1013, "try again").await;
+    agent.assert_closed(1013, "Try again").await;
     inside.faults.fail_subscription_reads(false);
     let mut agent = inside.open(100_000);
     agent.hello(Some(&uaid)).await;

@@ -191,7 +191,7 @@ async fn a2_a_process_sheds_load_before_its_memory_ends() {
     assert!(used < limit + 3 * ROOM, "{used} of {limit}");
 
     drop(attack);
-    // Freed memory returns to the system while the threads that freed it have work.
+    // The allocator returns freed memory to the system after ten seconds.
     let recovered = async {
         let mut peers = Vec::new();
         for _ in 0..8 {
