@@ -234,8 +234,10 @@ impl Table {
     }
 
     fn retain(&mut self, keep: impl Fn(&PushRecord) -> bool) {
-        let forgotten: Vec<_> = self.records.extract_if(.., |_, record| !keep(record)).collect();
-        for (_, record) in forgotten {
+        let (kept, forgotten) =
+            std::mem::take(&mut self.records).into_iter().partition(|(_, record)| keep(record));
+        self.records = kept;
+        for record in BTreeMap::into_values(forgotten) {
             self.forget(&record);
         }
     }
