@@ -47,19 +47,3 @@ test('an announcement is sent again after 429', async ({ push, application }) =>
   await push.waitForNotification(page, { text: 'Second attempt' });
   expect((await push.messages({ subscription })).map(({ status }) => status)).toEqual([429, 201]);
 });
-
-test('an announcement expires while the browser is closed', async ({ push, application }) => {
-  const { context, subscription } = await subscribed(push, application);
-  await context.close();
-  await application.announce({ text: 'Only today', ttl: 24 * 3600 });
-  await push.advance('25h');
-  await push.waitForMessage({ subscription, state: 'expired' });
-  await expect(push).not.toHaveDelivered();
-});
-
-test('other hosts are not accepted', async ({ application }) => {
-  const keys = { p256dh: 'BA', auth: 'AA' };
-  for (const endpoint of ['https://push.example.com/x', 'http://fcm.googleapis.com/fcm/send/x', 'https://localhost/x']) {
-    expect(await application.addSubscription({ endpoint, keys })).toBe(400);
-  }
-});

@@ -58,7 +58,15 @@ class Application {
   }
 
   async subscriptionCount() {
-    return (await (await fetch(`${this.url}/subscriptions`)).json()).count;
+    return (await this.#get('/subscriptions')).count;
+  }
+
+  async key() {
+    return (await this.#get('/key')).publicKey;
+  }
+
+  async #get(path) {
+    return (await fetch(this.url + path)).json();
   }
 
   #post(path, body) {
