@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
+use webpush_core::problem::Problem;
 use webpush_http::answer::{Answer, empty};
 use webpush_http::body::Body;
 use webpush_http::interceptor::Interception;
@@ -181,7 +182,10 @@ fn clock(dev: &Dev) -> Result<Answer, ControlError> {
 
 /// Reads JSON. An empty body is an empty object.
 async fn read<T: DeserializeOwned>(head: &Parts, body: &mut Body) -> Result<T, ControlError> {
-    let bytes = body.read(&head.headers, MAX_BYTES).await.map_err(|_| ControlError::TooLarge)?;
+    let bytes = body.read(&head.headers, MAX_BYTES).await.map_err(|problem| match problem {
+        Problem::BodyTooLarge { .. } => ControlError::TooLarge,
+        _ => ControlError::BadRequest("the request body did not arrive in time".to_owned()),
+    })?;
     let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
     serde_json::from_slice(bytes).map_err(|error| ControlError::BadRequest(error.to_string()))
 }

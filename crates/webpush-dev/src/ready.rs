@@ -141,6 +141,15 @@ impl Addresses {
         )
     }
 
+    /// Returns true if a request that names this port, or none, came with TLS.
+    pub(crate) fn is_https(&self, port: Option<u16>) -> bool {
+        match port {
+            Some(port) => port == self.https_port,
+            // The default port of one of both schemes (RFC 9110 §4.2).
+            None => self.http_port() != "80",
+        }
+    }
+
     fn http_port(&self) -> &str {
         self.origin.rsplit(':').next().unwrap_or_default()
     }
@@ -254,5 +263,7 @@ mod tests {
         let endpoint = |service| addresses().endpoint(service, "t");
         assert_eq!(endpoint(ServiceName::Local), "http://127.0.0.1:1001/push/t");
         assert_eq!(endpoint(ServiceName::Https), "https://localhost:1002/push/t");
+        let is_https = |port| addresses().is_https(port);
+        assert!(is_https(Some(1002)) && is_https(None) && !is_https(Some(1001)));
     }
 }

@@ -36,9 +36,7 @@ impl ControlError {
                 );
             }
             Self::Conflict(text) => (StatusCode::CONFLICT, text.to_owned()),
-            Self::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "the request body is incomplete or exceeds 64 KiB".to_owned())
-            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the request body exceeds 64 KiB".to_owned()),
             Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "an internal error".to_owned()),
         };

@@ -136,6 +136,10 @@ pub(super) async fn change(
         online: change.online.unwrap_or(now.online),
         acknowledge: change.acknowledge.unwrap_or(now.acknowledge),
     };
+    if now.online && now.acknowledge == AgentAck::Never && settings.acknowledge != AgentAck::Never {
+        // It gets again what it has not acknowledged.
+        agent.connection.change(Settings { online: false, ..settings }).await;
+    }
     agent.connection.change(settings).await;
     reply(&subscription.view())
 }

@@ -50,7 +50,7 @@ impl PushUrl {
         let resource = aliases::resolve(head.uri.path());
         match resource.path.strip_prefix(PUSH) {
             Some(token) if sends => {
-                let is_https = authority.as_ref().and_then(Authority::port_u16) == Some(addresses.https_port);
+                let is_https = addresses.is_https(authority.as_ref().and_then(Authority::port_u16));
                 let service = if is_https { ServiceName::Https } else { ServiceName::Local };
                 let scheme = if is_https { "https" } else { "http" };
                 let authority = authority.as_ref().map_or("", Authority::as_str);
