@@ -49,7 +49,7 @@ struct Outcome {
     share: f64,
     /// Largest growth of the server's memory.
     grown_mib: f64,
-    /// Requests of the attackers that the server has read.
+    /// Requests that the attackers have begun, as far as the server allowed streams.
     requests: u64,
 }
 
@@ -111,7 +111,10 @@ impl Outcome {
     /// Returns why the attack succeeded; `None` if it did not.
     fn success(&self, attack: Attack) -> Option<String> {
         if self.requests < attack.least_requests() {
-            return Some(format!("only {} requests were read: the attack did not take place", self.requests));
+            return Some(format!(
+                "only {} requests were begun: the attack did not take place",
+                self.requests
+            ));
         }
         if self.share < LEAST_SHARE {
             return Some(format!(

@@ -1,6 +1,6 @@
 //! The attacks.
 
-use super::client::Client;
+use super::client::{Client, finish};
 use crate::audience::all;
 use crate::dial::Dialer;
 use bytes::Bytes;
@@ -196,8 +196,10 @@ impl AttackRequest {
         let Self { method, url, headers, body, end } = self;
         match end {
             RequestEnd::Read => {
-                client.ask(method, url, headers, body.clone()).await?;
+                let begun = client.begin(method, url, headers, !body.is_empty()).await?;
+                // Not at its end: searches that take turns all end at once, perhaps later than the attack.
                 count.fetch_add(1, Ordering::Relaxed);
+                finish(begun, body.clone()).await?;
             }
             RequestEnd::Hold | RequestEnd::Unfinished => {
                 let has_body = matches!(end, RequestEnd::Unfinished);

@@ -58,13 +58,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> anyhow::Result<Response<()>> {
-        let (response, mut stream) = self.begin(method, url, headers, !body.is_empty()).await?;
-        if !body.is_empty() {
-            stream.send_data(body, true)?;
-        }
-        let (head, body) = response.await?.into_parts();
-        read(body).await?;
-        Ok(Response::from_parts(head, ()))
+        finish(self.begin(method, url, headers, !body.is_empty()).await?, body).await
     }
 
     /// Sends a request that must succeed.
@@ -97,6 +91,19 @@ impl Answer {
         let target = link.and_then(|link| link.strip_prefix('<')?.split_once('>'));
         target.map(|(target, _)| target).with_context(|| format!("a response has no link {relation}"))
     }
+}
+
+/// Sends the body of a request that has begun, and reads the response.
+pub(super) async fn finish(
+    (response, mut stream): (ResponseFuture, SendStream<Bytes>),
+    body: Bytes,
+) -> anyhow::Result<Response<()>> {
+    if !body.is_empty() {
+        stream.send_data(body, true)?;
+    }
+    let (head, body) = response.await?.into_parts();
+    read(body).await?;
+    Ok(Response::from_parts(head, ()))
 }
 
 async fn read(mut body: RecvStream) -> anyhow::Result<()> {
