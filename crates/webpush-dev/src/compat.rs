@@ -96,7 +96,7 @@ async fn subscribe_client(dev: &Arc<Dev>, head: &Parts, body: &[u8]) -> Answer {
         Ok(subscription) => {
             dev.client_hashes.add(hash.clone(), subscription.id.clone());
             let keys = subscription.agent.as_ref().map(|agent| KeysView::new(&agent.keys));
-            let endpoint = format!("{}{NOTIFY}{hash}", dev.addresses.origin);
+            let endpoint = format!("{}{NOTIFY}{hash}", dev.addresses.origin());
             json_answer(&json!({ "data": { "endpoint": endpoint, "keys": keys, "clientHash": hash } }))
         }
         Err(error) => failure(StatusCode::BAD_REQUEST, &error),
@@ -111,7 +111,7 @@ async fn notify(dev: &Arc<Dev>, request: Request<'_>, body: Body) -> Answer {
         let path = dev.service.path(push, dev.service.keyring.current()).ok()?;
         path.rsplit('/').next().map(str::to_owned)
     });
-    let url = format!("{}{path}", dev.addresses.origin);
+    let url = format!("{}{path}", dev.addresses.origin());
     let Some(endpoint) = token.and_then(|token| Endpoint::local(url, &token)) else {
         return failure(StatusCode::NOT_FOUND, "there is no such subscription");
     };

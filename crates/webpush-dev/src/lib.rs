@@ -5,8 +5,10 @@
 //! | to find | look in |
 //! |---|---|
 //! | what starts and listens; the ready line | [`server`], [`ready`] |
-//! | a push, from the request to its record: faults, vendors | `push`, `fault`, [`vendor`], `record` |
-//! | user agents whose keys the server holds | `agent`, `subscription` |
+//! | which requests are not for the service alone; who may control the server | `intercept`, `access` |
+//! | a push, from the request to its record: faults, vendors | `push`, `fault`, `held`, [`vendor`], `record` |
+//! | what becomes of pushes | `records`, `observer`; `state` for TTL 0 |
+//! | user agents whose keys the server holds; parallel tests | `agent`, `subscription`; `namespace` |
 //! | the control API and the inspector | `control` |
 //! | the API of npm `web-push-testing` | `compat` |
 //! | the proxy for application servers, and its certificate authority | [`proxy`], [`authority`], [`java_trust_store`] |

@@ -15,8 +15,8 @@ pub(crate) const LOCALHOST: &str = "localhost";
 /// Where a server listens, and the certificate that it shows.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// The origin without TLS.
-    pub origin: String,
+    /// The port without TLS.
+    pub http_port: u16,
     /// The host with TLS, for which the certificate is.
     pub tls_host: String,
     /// The port with TLS.
@@ -37,8 +37,8 @@ pub struct Addresses {
 
 /// The ready line.
 #[derive(Serialize)]
-struct ReadyLine<'a> {
-    origin: &'a str,
+struct ReadyLine {
+    origin: String,
     ws: String,
     https: String,
     ca: String,
@@ -59,13 +59,13 @@ impl Addresses {
     /// Never in practice: all members can be serialized.
     pub(crate) fn ready_line(&self) -> serde_json::Result<String> {
         serde_json::to_string(&ReadyLine {
-            origin: &self.origin,
+            origin: self.origin(),
             ws: self.websocket(),
             https: self.https(),
             ca: self.ca_file.display().to_string(),
             proxy: self.proxy(),
             mcs: self.mcs(),
-            control: format!("{}/dev", self.origin),
+            control: format!("{}/dev", self.origin()),
             firefox_prefs: self.firefox_preferences(),
             chromium_args: self.chromium_arguments(),
             env: self.environment(),
@@ -79,13 +79,7 @@ impl Addresses {
         if !names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
             return self.clone();
         }
-        let port = self.http_port();
-        Self {
-            origin: format!("http://{host}:{port}"),
-            host: host.to_owned(),
-            tls_host: host.to_owned(),
-            ..self.clone()
-        }
+        Self { host: host.to_owned(), tls_host: host.to_owned(), ..self.clone() }
     }
 
     /// Returns the variables for application servers.
@@ -118,7 +112,7 @@ impl Addresses {
     /// Returns the push URL with a token, in the form of a service.
     pub(crate) fn endpoint(&self, service: ServiceName, token: &str) -> String {
         match service {
-            ServiceName::Local => format!("{}/push/{token}", self.origin),
+            ServiceName::Local => format!("{}/push/{token}", self.origin()),
             ServiceName::Https => format!("{}/push/{token}", self.https()),
             ServiceName::Vendor(vendor) => vendor.endpoint(token),
         }
@@ -127,8 +121,7 @@ impl Addresses {
     /// Returns the origins of this server, besides the first.
     pub(crate) fn other_origins(&self, names: &[String]) -> Vec<String> {
         let hosts = [LOCALHOST, "127.0.0.1", "[::1]"].into_iter().chain(names.iter().map(String::as_str));
-        let https_port = self.https_port.to_string();
-        let ports = [("http", self.http_port()), ("https", &*https_port)];
+        let ports = [("http", self.http_port), ("https", self.https_port)];
         hosts.flat_map(|host| ports.map(|(scheme, port)| format!("{scheme}://{host}:{port}"))).collect()
     }
 
@@ -146,16 +139,18 @@ impl Addresses {
         match port {
             Some(port) => port == self.https_port,
             // The default port of one of both schemes (RFC 9110 §4.2).
-            None => self.http_port() != "80",
+            None => self.http_port != 80,
         }
     }
 
-    fn http_port(&self) -> &str {
-        self.origin.rsplit(':').next().unwrap_or_default()
+    /// Returns the origin without TLS.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}:{}", self.host, self.http_port)
     }
 
     fn websocket(&self) -> String {
-        format!("{}/", self.origin.replacen("http", "ws", 1))
+        format!("ws://{}:{}/", self.host, self.http_port)
     }
 
     fn https(&self) -> String {
@@ -191,8 +186,8 @@ impl Addresses {
 
     fn chromium_arguments(&self) -> [String; 4] {
         [
-            format!("--gcm-checkin-url={}/chromium/checkin", self.origin),
-            format!("--gcm-registration-url={}/chromium/register", self.origin),
+            format!("--gcm-checkin-url={}/chromium/checkin", self.origin()),
+            format!("--gcm-registration-url={}/chromium/register", self.origin()),
             format!("--gcm-mcs-endpoint={}", self.mcs()),
             format!("--ignore-certificate-errors-spki-list={}", self.spki_sha256),
         ]
@@ -205,7 +200,7 @@ mod tests {
 
     fn addresses() -> Addresses {
         Addresses {
-            origin: "http://127.0.0.1:1001".into(),
+            http_port: 1001,
             tls_host: LOCALHOST.into(),
             https_port: 1002,
             proxy_port: 1003,
@@ -248,7 +243,7 @@ mod tests {
         );
         assert_eq!(ready["env"]["HTTPS_PROXY"], "http://push:1003");
         assert_eq!(ready["env"]["NO_PROXY"], "localhost,127.0.0.1,::1,push");
-        assert_eq!(addresses().seen_from("elsewhere", &names).origin, addresses().origin);
+        assert_eq!(addresses().seen_from("elsewhere", &names).origin(), addresses().origin());
         assert!(addresses().other_origins(&names).contains(&"https://push:1002".to_owned()));
     }
 

@@ -82,6 +82,7 @@ impl Default for DevConfig {
 /// A running server. It serves as long as the runtime runs, and removes its files when dropped.
 pub struct DevServer {
     dev: Arc<Dev>,
+    ready_line: String,
     /// Observes commits as long as it is open.
     _store: Backend,
     _drain: Drain,
@@ -114,7 +115,6 @@ impl DevServer {
         observed.watch(Arc::new(RecordObserver { records: Arc::clone(&records), env: env.clone() }));
         let service = Service::new(setup(store, env, &addresses, &config.names)?);
         let dev = Arc::new(Dev {
-            ready: addresses.ready_line()?,
             service: Arc::clone(&service),
             clock,
             names: config.names.clone(),
@@ -140,13 +140,19 @@ impl DevServer {
         let server = HttpServer::new(service, http);
         interceptor.attach(&server);
         serve(listeners, &config, &dev, server, authority, &drain)?;
-        Ok(Self { dev, _store: observed, _drain: drain, _ca_file: ca_file })
+        Ok(Self {
+            ready_line: dev.addresses.ready_line()?,
+            dev,
+            _store: observed,
+            _drain: drain,
+            _ca_file: ca_file,
+        })
     }
 
     /// Returns the ready line, one JSON object without a line break.
     #[must_use]
     pub fn ready_line(&self) -> &str {
-        &self.dev.ready
+        &self.ready_line
     }
 
     /// Returns the addresses of this server.
@@ -161,15 +167,10 @@ fn setup(store: MemoryStore, env: Env, addresses: &Addresses, names: &[String]) 
     let keyring =
         Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), sealing_key)]).context("the sealing key is unusable")?;
     let mut other_origins = addresses.other_origins(names);
-    other_origins.extend(Vendor::ALL.iter().filter_map(|vendor| origin(&vendor.endpoint(""))));
+    other_origins.extend(Vendor::ALL.map(Vendor::usual_origin));
     // Builds of Chromium without Google's keys.
     other_origins.push(Vendor::origin_for("jmt17.google.com"));
-    Ok(Setup { env, other_origins, ..Setup::new(store, keyring, addresses.origin.clone()) })
-}
-
-fn origin(url: &str) -> Option<String> {
-    let url: http::Uri = url.parse().ok()?;
-    Some(format!("{}://{}", url.scheme_str()?, url.authority()?))
+    Ok(Setup { env, other_origins, ..Setup::new(store, keyring, addresses.origin()) })
 }
 
 /// Starts all listeners and the tasks of the service.

@@ -32,8 +32,6 @@ pub(crate) struct Dev {
     pub(crate) service: Arc<Service>,
     pub(crate) clock: Arc<DevClock>,
     pub(crate) addresses: Addresses,
-    /// The ready line.
-    pub(crate) ready: String,
     /// Host names of this server, besides `localhost` and IP addresses.
     pub(crate) names: Vec<String>,
     pub(crate) records: Arc<Records>,

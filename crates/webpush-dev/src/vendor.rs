@@ -19,9 +19,11 @@ mod testing;
 mod vapid;
 mod wns;
 
+use crate::access::authority;
 use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Method, Response, StatusCode, Uri};
 use server_answer::Refusal;
 use webpush_core::time::Timestamp;
@@ -74,12 +76,6 @@ impl Vendor {
         }
     }
 
-    /// Returns the vendor with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|vendor| vendor.name() == name)
-    }
-
     /// Returns the vendor whose push service has this host name.
     ///
     /// A final dot and the case make no difference.
@@ -109,11 +105,18 @@ impl Vendor {
         format!("https://{}", canonical(host))
     }
 
+    /// Returns the origin of the push URLs that browsers get today.
+    #[must_use]
+    pub fn usual_origin(self) -> String {
+        let [host, _] = self.place();
+        Self::origin_for(host)
+    }
+
     /// Returns the push URL with a token.
     #[must_use]
     pub fn endpoint(self, token: &str) -> String {
-        let [host, path] = self.place();
-        format!("https://{host}{path}{token}")
+        let [_, path] = self.place();
+        format!("{}{path}{token}", self.usual_origin())
     }
 
     /// Returns the token in a push URL; `None` if the path is not that of one.
@@ -208,11 +211,9 @@ impl Vendor {
 
     /// Returns the origin that a request is for.
     fn origin(self, head: &Parts) -> String {
-        let header = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = head.uri.host().or_else(|| header.map(|host| host.split(':').next().unwrap_or_default()));
-        let own = host.filter(|host| Self::from_host(host) == Some(self));
-        let [usual, _] = self.place();
-        Self::origin_for(own.unwrap_or(usual))
+        let authority = authority(head);
+        let own = authority.as_ref().map(Authority::host).filter(|host| Self::from_host(host) == Some(self));
+        own.map_or_else(|| self.usual_origin(), Self::origin_for)
     }
 }
 
@@ -274,7 +275,6 @@ mod tests {
             let uri: Uri = vendor.endpoint("dG9rZW4-_x").parse().unwrap();
             assert_eq!(vendor.token(&uri).as_deref(), Some("dG9rZW4-_x"), "{uri}");
             assert_eq!(Vendor::from_host(uri.host().unwrap()), Some(vendor));
-            assert_eq!(Vendor::from_name(vendor.name()), Some(vendor));
         }
         for (vendor, path, token) in [
             (Vendor::Fcm, "/wp/a", Some("a")),

@@ -1,6 +1,6 @@
 //! One type for all stores.
 //!
-//! The program always uses the embedded store; the one in memory is for tests and simulations.
+//! A server uses the embedded store; the one in memory is for `webpush-server dev`, tests and simulations.
 
 use crate::embedded::EmbeddedStore;
 use crate::memory::MemoryStore;
@@ -19,9 +19,9 @@ use webpush_core::time::Timestamp;
 ///
 /// An enum rather than a trait object, so that reads need no boxed futures.
 pub enum Backend {
-    /// The durable store of one machine, which the program uses.
+    /// The durable store of one machine.
     Embedded(EmbeddedStore),
-    /// The model in memory, for tests and simulations.
+    /// The model in memory, for `webpush-server dev`, tests and simulations.
     Memory(MemoryStore),
 }
 

@@ -1,4 +1,4 @@
-//! A store in memory, for tests and simulations.
+//! A store in memory, for `webpush-server dev`, tests and simulations.
 //!
 //! It is the reference model with which other stores are compared.
 //!

@@ -46,7 +46,7 @@ pub(super) async fn connect(
     key: Option<&str>,
 ) -> Result<(VirtualUserAgent, PushTarget, String), String> {
     let url =
-        CapabilityUrl::parse(&format!("{}/", dev.addresses.origin)).map_err(|error| error.to_string())?;
+        CapabilityUrl::parse(&format!("{}/", dev.addresses.origin())).map_err(|error| error.to_string())?;
     let registering = VirtualAgent::register(url, key, Arc::clone(&dev.service), Arc::clone(&dev.records));
     let Registered { agent, token } = registering.await.map_err(|error| error.to_string())?;
     let Some(Capability::Push(inbox, id)) = dev.service.keyring.open(&format!("/push/{token}")) else {

@@ -51,7 +51,7 @@ impl Listeners {
             IpAddr::V6(host) => format!("[{host}]"),
         };
         Ok(Addresses {
-            origin: format!("http://{host}:{}", port(&self.http)?),
+            http_port: port(&self.http)?,
             tls_host: LOCALHOST.to_owned(),
             https_port: port(&self.https)?,
             proxy_port: port(&self.proxy)?,

@@ -46,7 +46,7 @@ impl Server {
 
     pub(crate) async fn start_with(config: DevConfig) -> Self {
         let server = DevServer::start(config).await.unwrap();
-        let authority = server.addresses().origin.trim_start_matches("http://").to_owned();
+        let authority = server.addresses().origin().trim_start_matches("http://").to_owned();
         Self { server, authority }
     }
 
