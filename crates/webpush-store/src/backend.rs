@@ -5,8 +5,8 @@
 use crate::embedded::EmbeddedStore;
 use crate::memory::MemoryStore;
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Op, Snapshot, Statistics, Store,
-    StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
+    Store, StoreError,
 };
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
@@ -88,6 +88,14 @@ impl Store for Backend {
 
     fn watch(&self, observer: Arc<dyn CommitObserver>) {
         with!(self, store => store.watch(observer));
+    }
+
+    fn notify(&self, notice: Notice) {
+        with!(self, store => store.notify(notice));
+    }
+
+    fn is_shared(&self) -> bool {
+        with!(self, store => store.is_shared())
     }
 
     async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {

@@ -101,8 +101,8 @@ pub use stepper::Stepper;
 
 use crate::observer::{HandleId, Observers};
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Op, Snapshot, Statistics, Store,
-    StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
+    Store, StoreError,
 };
 use id_hash::IdHash;
 use memtables::{MemtableSet, Reader};
@@ -345,6 +345,10 @@ impl Store for EmbeddedStore {
 
     fn watch(&self, observer: Arc<dyn CommitObserver>) {
         self.shared.observers.register(self.id, observer);
+    }
+
+    fn notify(&self, notice: Notice) {
+        self.shared.observers.notify(self.id, &notice);
     }
 
     async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {

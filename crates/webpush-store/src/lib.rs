@@ -5,6 +5,7 @@
 //! | what a store must do | [`Store`]; as executable rules, [`contract`] |
 //! | operations, and what each one did | [`Op`], [`Applied`] |
 //! | events for every commit | [`CommitObserver`] |
+//! | what handles tell each other beside their commits | [`Notice`] |
 //! | one type for all backends | [`Backend`] |
 //! | limits of one inbox | [`Quota`], [`IdleLimits`] |
 //! | the reference model in memory, with fault injection | [`memory`] |
@@ -22,6 +23,7 @@ pub mod embedded;
 mod error;
 mod idle;
 pub mod memory;
+mod notice;
 mod observer;
 mod op;
 mod open_mode;
@@ -37,6 +39,7 @@ pub mod system;
 pub use backend::Backend;
 pub use error::StoreError;
 pub use idle::{IdleCheck, IdleLimits};
+pub use notice::Notice;
 pub use observer::{CommitEvent, CommitObserver, Origin};
 pub use op::{AppendResult, Applied, Durability, Op, RemovalResult, SettleResult};
 pub use quota::Quota;

@@ -13,7 +13,8 @@ pub use faults::Faults;
 
 use crate::observer::HandleId;
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Op, Quota, Snapshot, Store, StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Quota, Snapshot, Store,
+    StoreError,
 };
 use commits::Commits;
 use faults::FaultState;
@@ -130,6 +131,10 @@ impl Store for MemoryStore {
 
     fn watch(&self, observer: Arc<dyn CommitObserver>) {
         self.0.shared.commits.observers.register(self.0.id, observer);
+    }
+
+    fn notify(&self, notice: Notice) {
+        self.0.shared.commits.observers.notify(self.0.id, &notice);
     }
 
     async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {

@@ -1,6 +1,6 @@
 //! Observation of commits, for state that is derived from them.
 
-use crate::{Applied, Durability};
+use crate::{Applied, Durability, Notice};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,6 +22,9 @@ pub trait CommitObserver: Send + Sync + 'static {
     ///
     /// State that is derived from events must be read again.
     fn missed(&self);
+
+    /// Another handle sent a notice.
+    fn noticed(&self, _notice: &Notice) {}
 }
 
 /// One applied commit.
@@ -74,6 +77,14 @@ impl Observers {
         self.each(|handle, observer| {
             let origin = if handle == by { Origin::Own } else { Origin::Other };
             observer.committed(&CommitEvent { applied, origin, durability });
+        });
+    }
+
+    pub(crate) fn notify(&self, by: HandleId, notice: &Notice) {
+        self.each(|handle, observer| {
+            if handle != by {
+                observer.noticed(notice);
+            }
         });
     }
 

@@ -1,6 +1,8 @@
 //! The interface of a store.
 
-use crate::{Applied, CommitObserver, Detail, Durability, IdleCheck, Op, Snapshot, Statistics, StoreError};
+use crate::{
+    Applied, CommitObserver, Detail, Durability, IdleCheck, Notice, Op, Snapshot, Statistics, StoreError,
+};
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
@@ -55,6 +57,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// It is removed when this handle is closed.
     fn watch(&self, observer: Arc<dyn CommitObserver>);
+
+    /// Sends a notice to the observers of all other handles, without waiting.
+    fn notify(&self, notice: Notice);
+
+    /// Returns true if handles on other machines may use the store.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Looks up an inbox.
     fn inbox(&self, id: InboxId) -> impl Future<Output = Result<Option<Inbox>, StoreError>> + Send;
