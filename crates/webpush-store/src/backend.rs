@@ -1,9 +1,10 @@
 //! One type for all stores.
 //!
-//! A server uses the embedded store; the one in memory is for `webpush-server dev`, tests and simulations.
+//! A server uses the embedded store, or PostgreSQL in a cluster; the one in memory is for `webpush-server dev`, tests and simulations.
 
 use crate::embedded::EmbeddedStore;
 use crate::memory::MemoryStore;
+use crate::postgres::PostgresStore;
 use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
     Store, StoreError,
@@ -21,6 +22,8 @@ use webpush_core::time::Timestamp;
 pub enum Backend {
     /// The durable store of one machine.
     Embedded(EmbeddedStore),
+    /// The store of a cluster.
+    Postgres(PostgresStore),
     /// The model in memory, for `webpush-server dev`, tests and simulations.
     Memory(MemoryStore),
 }
@@ -33,6 +36,7 @@ impl Backend {
     pub fn handle(&self) -> Self {
         match self {
             Self::Embedded(store) => Self::Embedded(store.handle()),
+            Self::Postgres(store) => Self::Postgres(store.handle()),
             Self::Memory(store) => Self::Memory(store.handle()),
         }
     }
@@ -42,7 +46,7 @@ impl Backend {
     pub fn is_deleted(&self) -> bool {
         match self {
             Self::Embedded(store) => store.is_deleted(),
-            Self::Memory(_) => false,
+            Self::Postgres(_) | Self::Memory(_) => false,
         }
     }
 }
@@ -50,6 +54,12 @@ impl Backend {
 impl From<EmbeddedStore> for Backend {
     fn from(store: EmbeddedStore) -> Self {
         Self::Embedded(store)
+    }
+}
+
+impl From<PostgresStore> for Backend {
+    fn from(store: PostgresStore) -> Self {
+        Self::Postgres(store)
     }
 }
 
@@ -65,6 +75,12 @@ impl From<EmbeddedStore> for Arc<Backend> {
     }
 }
 
+impl From<PostgresStore> for Arc<Backend> {
+    fn from(store: PostgresStore) -> Self {
+        Self::new(store.into())
+    }
+}
+
 impl From<MemoryStore> for Arc<Backend> {
     fn from(store: MemoryStore) -> Self {
         Self::new(store.into())
@@ -76,6 +92,7 @@ macro_rules! with {
     ($backend:ident, $store:ident => $call:expr) => {
         match $backend {
             Self::Embedded($store) => $call,
+            Self::Postgres($store) => $call,
             Self::Memory($store) => $call,
         }
     };

@@ -10,6 +10,7 @@
 //! | limits of one inbox | [`Quota`], [`IdleLimits`] |
 //! | the reference model in memory, with fault injection | [`memory`] |
 //! | the durable store of one machine | [`embedded`] |
+//! | the store of a cluster | [`postgres`] |
 //! | consistent snapshots, for backups and lists | [`Snapshot`], restored by [`Op::Restore`] |
 //! | metrics of a store | [`statistics`] |
 //! | the clock of this machine | [`system`] |
@@ -28,6 +29,7 @@ mod observer;
 mod op;
 mod open_mode;
 mod position;
+pub mod postgres;
 mod quota;
 pub mod simulation;
 mod snapshot;

@@ -88,6 +88,11 @@ impl Observers {
         });
     }
 
+    /// Tells all observers of a notice from another process.
+    pub(crate) fn heard(&self, notice: &Notice) {
+        self.each(|_, observer| observer.noticed(notice));
+    }
+
     pub(crate) fn failed(&self) {
         self.each(|_, observer| observer.failed());
     }

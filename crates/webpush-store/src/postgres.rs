@@ -1,0 +1,237 @@
+//! The store of a cluster: any number of nodes on one PostgreSQL service.
+//!
+//! ```text
+//!   commit ──▶ queue ──▶ lane: one transaction for a group: lock and load, apply in memory, write ──▶ done, done …
+//!                          │ afterwards                                                                │
+//!                          └──▶ notify ──▶ LISTEN of every other node ──▶ its sessions read the inbox  ▼ own sessions
+//! ```
+//! PostgreSQL keeps everything and replicates it; there is no other state that nodes share, and none that must be moved
+//! when one ends.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the effects of operations | `apply`, on rows of `working_set` |
+//! | group commit; failures and commits of unknown outcome | `queue`, `lane` |
+//! | rows that a group reads and writes | `load`, `write`; `statements`, `values` |
+//! | notices to other nodes, and theirs; which nodes there are | `notify`, `listen`, `notice_codec` |
+//! | reads; snapshots | `read`; `snapshot` |
+//! | tables, and their version | `schema.sql`, `schema` |
+//! | connections, TLS, several hosts | `connect`, `options` |
+
+mod apply;
+mod connect;
+mod lane;
+mod listen;
+mod load;
+mod node;
+mod notice_codec;
+mod notify;
+mod options;
+mod queue;
+mod read;
+mod recent;
+mod schema;
+mod snapshot;
+mod statements;
+mod values;
+mod working_set;
+mod write;
+
+pub use options::{OpenError, Options};
+
+use crate::{
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics, Store,
+    StoreError,
+};
+use connect::Connector;
+use lane::Lane;
+use node::Node;
+use queue::{Commit, Refused};
+use read::Readers;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::{Entry, Inbox};
+use webpush_core::session::{Page, Scope};
+use webpush_core::subscription::Subscription;
+use webpush_core::time::Timestamp;
+
+/// Connections for reads.
+const READERS: usize = 2;
+/// Time to complete the submitted commits when the store is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A handle to a store on PostgreSQL. Each is a node of its own.
+pub struct PostgresStore {
+    node: Arc<Node>,
+    readers: Readers,
+    runtime: Handle,
+    /// `None` once the handle is closed.
+    tasks: Mutex<Option<Tasks>>,
+}
+
+/// The tasks of a handle.
+struct Tasks {
+    lanes: Vec<JoinHandle<()>>,
+    notifier: JoinHandle<()>,
+    listener: JoinHandle<()>,
+}
+
+impl PostgresStore {
+    /// Connects, and creates the tables if there are none. Must be called within a Tokio runtime, which runs its tasks.
+    ///
+    /// # Errors
+    /// Fails with an [`OpenError`] if an option is wrong or the database cannot be used.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let connector = Connector::new(&options)?;
+        let connection = connector.connect("webpush-open").await?;
+        schema::migrate(&connection, &options.schema).await?;
+        let id = options.env.random().map_err(|error| OpenError::Option(error.to_string()))?;
+        listen::check(&connector, &options.schema, id).await?;
+        Ok(Self::start(id, options, connector, Handle::current()))
+    }
+
+    /// Returns another handle, as if it were on another machine.
+    ///
+    /// # Panics
+    /// If there are no random bytes.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        let options = self.node.options.clone();
+        let (Ok(connector), Ok(id)) = (Connector::new(&options), options.env.random()) else {
+            unreachable!("the options were accepted when this handle was opened")
+        };
+        Self::start(id, options, connector, self.runtime.clone())
+    }
+
+    fn start(id: [u8; 16], options: Options, connector: Connector, runtime: Handle) -> Self {
+        let (sender, notices) = mpsc::unbounded_channel();
+        let count = i16::try_from(options.connections).unwrap_or(i16::MAX).max(1);
+        let node = Arc::new(Node::new(id, options, connector, sender));
+        let lane = |number| runtime.spawn(Lane::new(Arc::clone(&node), number).run());
+        let tasks = Tasks {
+            lanes: (0..count).map(lane).collect(),
+            notifier: runtime.spawn(notify::run(Arc::clone(&node), notices)),
+            listener: runtime.spawn(listen::run(Arc::clone(&node))),
+        };
+        let readers = Readers::new(Arc::clone(&node), READERS);
+        Self { node, readers, runtime, tasks: Mutex::new(Some(tasks)) }
+    }
+}
+
+impl Store for PostgresStore {
+    fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
+        match self.node.queue.submit(Commit { ops, durability, done }) {
+            Ok(()) => {}
+            Err(Refused::Full(commit)) => (commit.done)(Err(StoreError::Busy)),
+            Err(Refused::Closed(commit)) => (commit.done)(Err(StoreError::Unavailable)),
+        }
+    }
+
+    fn watch(&self, observer: Arc<dyn CommitObserver>) {
+        self.node.observers.register(self.node.handle, observer);
+    }
+
+    fn notify(&self, notice: Notice) {
+        self.node.notify(notice);
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
+        self.readers.inbox(id).await
+    }
+
+    async fn subscription(
+        &self,
+        agent: InboxId,
+        id: SubscriptionId,
+    ) -> Result<Option<Subscription>, StoreError> {
+        self.readers.subscription(agent, id).await
+    }
+
+    async fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Subscription>, StoreError> {
+        self.readers.channel(agent, channel).await
+    }
+
+    async fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
+        self.readers.entry(entry).await
+    }
+
+    async fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
+        self.readers.fetch(scope, after, now).await
+    }
+
+    async fn latest(&self, scope: &Scope, before: Position, now: Timestamp) -> Result<Latest, StoreError> {
+        self.readers.latest(scope, before, now).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        if self.node.leads() { self.readers.due(now, limit).await } else { Ok(Due::default()) }
+    }
+
+    async fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
+        if self.node.leads() { self.readers.idle(check, limit).await } else { Ok(Vec::new()) }
+    }
+
+    async fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
+        snapshot::open(&self.node, &self.runtime, *detail).await
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        Some(self.node.statistics())
+    }
+
+    fn close(&self) {
+        let (sender, closed) = sync_channel(1);
+        if let Some(closing) = self.closing() {
+            self.runtime.spawn(async move {
+                closing.await;
+                sender.send(()).ok();
+            });
+            // Fails if the runtime has ended, and all tasks with it.
+            closed.recv().ok();
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Refuses further commits, and returns a future that completes the submitted ones; `None` if it was called before.
+    fn closing(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let node = Arc::clone(&self.node);
+        node.close();
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(async move {
+            let finishing = async {
+                for lane in tasks.lanes {
+                    drop(lane.await);
+                }
+                node.end_notices();
+                drop(tasks.notifier.await);
+                tasks.listener.abort();
+                if let Err(reason) = listen::leave(&node).await {
+                    tracing::debug!("cannot tell other nodes that this one ends: {reason}");
+                }
+            };
+            if timeout(CLOSE_TIMEOUT, finishing).await.is_err() {
+                tracing::warn!("the store was closed before the outcome of its last commits was known");
+            }
+            node.observers.remove(node.handle);
+        })
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        if let Some(closing) = self.closing() {
+            self.runtime.spawn(closing);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Writer connections: each commits one group at a time.
+//!
+//! A group is one transaction of two round trips: it begins by counting up its lane's row, locks and loads what it needs,
+//! is applied in memory, and is written and committed. A lane whose connection fails after it sent COMMIT does not know the
+//! outcome. It connects again, waits for the lock of its row, which the transaction holds until it has ended, and reads
+//! there whether the group was committed. So a group is never applied twice, and never confirmed unless it is durable.
+
+use super::apply::{Changes, apply};
+use super::connect::{Connection, describe};
+use super::load::{LoadError, Needs, load, load_need};
+use super::node::Node;
+use super::queue::Group;
+use super::statements::WriterStatements;
+use super::values::Uuid;
+use super::working_set::WorkingSet;
+use super::write::write;
+use crate::{Done, Durability, Op, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::types::ToSql;
+
+/// Time after which the submitters of a group are told that its outcome is unknown.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Time of one attempt.
+const ATTEMPT: Duration = Duration::from_secs(9);
+/// Pauses between attempts.
+const PAUSES: [u64; 5] = [0, 20, 100, 300, 1000];
+/// Attempts after which a group that the server refuses is committed one by one, or given up.
+const REFUSALS: usize = 4;
+
+/// Statements for the row of a lane.
+const CREATE_ROW: &str = "INSERT INTO @.lane VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
+const LOCK_ROW: &str = "SELECT last_group FROM @.lane WHERE node = $1 AND number = $2 FOR UPDATE";
+const SET_ROW: &str = "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2";
+/// Positions that clients saw may be unknown to this database: it was promoted, or restored from a backup.
+const RAISE_FLOOR: &str = "UPDATE @.state s SET floor = CASE WHEN s.history = '' THEN s.floor ELSE s.floor + (1::int8 << 32) END,
+        history = h.history
+    FROM (SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
+        || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS history) h
+    WHERE s.history <> h.history";
+
+/// One writer connection.
+pub(super) struct Lane {
+    node: Arc<Node>,
+    number: i16,
+    connection: Option<(Connection, WriterStatements)>,
+    /// The number of the last group that was committed.
+    last_group: i64,
+    /// The changes of the next group, once its COMMIT was sent and while its outcome is unknown.
+    in_doubt: Option<Box<Changes>>,
+}
+
+/// Why an attempt to commit a group failed.
+enum Failure {
+    /// The server could not be reached, or the connection was lost.
+    Connection(String),
+    /// The server refused a statement.
+    Refused(String),
+    /// A row cannot be read.
+    Damaged,
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // Class 57: the server shuts down or canceled the statement. Class 25 follows an error before it.
+        let is_refusal = error.code().is_some_and(|code| !["57", "08"].contains(&&code.code()[..2]));
+        if is_refusal { Self::Refused(describe(error)) } else { Self::Connection(describe(error)) }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Statement(error) => error.into(),
+            LoadError::Damaged => Self::Damaged,
+        }
+    }
+}
+
+impl Lane {
+    pub(super) const fn new(node: Arc<Node>, number: i16) -> Self {
+        Self { node, number, connection: None, last_group: 0, in_doubt: None }
+    }
+
+    /// Commits groups until the queue is closed and empty.
+    pub(super) async fn run(mut self) {
+        while let Some(mut group) = self.node.queue.take().await {
+            let inboxes = group.take_inboxes();
+            self.commit(group).await;
+            self.node.queue.end(&inboxes);
+        }
+    }
+
+    async fn commit(&mut self, group: Group) {
+        let is_lazy = !group.is_durable();
+        let begun = Instant::now();
+        self.node.gauges.groups.note(group.commits.len() as u64);
+        let (mut ops, mut waiting) = (Vec::new(), Vec::new());
+        for commit in group.commits {
+            ops.push(commit.ops);
+            waiting.push(Submitter { durability: commit.durability, done: commit.done });
+        }
+        let mut submitters = Some(waiting);
+        match self.commit_ops(&ops, is_lazy, &mut submitters).await {
+            Ok(changes) => {
+                self.node.gauges.commits.note(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+                self.complete(*changes, submitters);
+            }
+            Err(_) if ops.len() > 1 && submitters.is_some() => {
+                // One of them may be what the server refuses: the others must not fail with it.
+                for (ops, submitter) in ops.into_iter().zip(submitters.into_iter().flatten()) {
+                    let mut submitters = Some(vec![submitter]);
+                    match self.commit_ops(&[ops], is_lazy, &mut submitters).await {
+                        Ok(changes) => self.complete(*changes, submitters),
+                        Err(error) => self.fail(submitters, &error),
+                    }
+                }
+            }
+            Err(error) => self.fail(submitters, &error),
+        }
+    }
+
+    /// Commits operations, or finds that they cannot be committed.
+    ///
+    /// Submitters that have waited for [`PATIENCE`] are told that the outcome is unknown, but nothing else is committed
+    /// until it is known.
+    async fn commit_ops(
+        &mut self,
+        ops: &[Vec<Op>],
+        is_lazy: bool,
+        submitters: &mut Option<Vec<Submitter>>,
+    ) -> Result<Box<Changes>, StoreError> {
+        let deadline = Instant::now() + PATIENCE;
+        let (mut failures, mut refusals) = (0, 0);
+        loop {
+            sleep(Duration::from_millis(PAUSES[failures.min(PAUSES.len() - 1)])).await;
+            let failure = match self.step(ops, is_lazy, refusals < REFUSALS && submitters.is_some()).await {
+                Ok(Some(changes)) => return Ok(changes),
+                Ok(None) => return Err(StoreError::Unavailable),
+                Err(failure) => failure,
+            };
+            failures += 1;
+            match failure {
+                Failure::Connection(text) => self.node.report_outage(&text),
+                Failure::Damaged => return Err(StoreError::Corrupt),
+                Failure::Refused(text) => {
+                    self.node.report_outage(&text);
+                    refusals += 1;
+                }
+            }
+            if Instant::now() >= deadline {
+                self.fail(submitters.take(), &StoreError::Unavailable);
+            }
+        }
+    }
+
+    /// Connects if necessary, which resolves the doubt about an earlier attempt, then makes another one if it is wanted.
+    ///
+    /// Returns `None` if the operations were not committed and no other attempt is wanted.
+    async fn step(
+        &mut self,
+        ops: &[Vec<Op>],
+        is_lazy: bool,
+        is_wanted: bool,
+    ) -> Result<Option<Box<Changes>>, Failure> {
+        let no_response = |_| Failure::Connection("the server does not respond".to_owned());
+        let open = match self.connection.take() {
+            Some(open) => open,
+            None => {
+                let (open, is_committed) = timeout(ATTEMPT, self.connect()).await.map_err(no_response)??;
+                if let Some(changes) = self.in_doubt.take()
+                    && is_committed
+                {
+                    self.connection = Some(open);
+                    return Ok(Some(changes));
+                }
+                open
+            }
+        };
+        if !is_wanted {
+            self.connection = Some(open);
+            return Ok(None);
+        }
+        timeout(ATTEMPT, self.attempt(open, ops, is_lazy)).await.map_err(no_response)?.map(Some)
+    }
+
+    /// Makes one attempt. The connection is kept if it succeeds.
+    async fn attempt(
+        &mut self,
+        (connection, statements): (Connection, WriterStatements),
+        ops: &[Vec<Op>],
+        is_lazy: bool,
+    ) -> Result<Box<Changes>, Failure> {
+        let warnings = connection.warnings();
+        let group = self.last_group + 1;
+        let mut rows = WorkingSet::default();
+        let (node, number) = (Uuid(self.node.id), self.number);
+        let key: [&(dyn ToSql + Sync); 3] = [&node, &number, &group];
+        let ((), begun, ()) = tokio::try_join!(
+            biased;
+            async { connection.client.batch_execute("BEGIN").await.map_err(Failure::from) },
+            async { connection.client.execute(&statements.begin_group, &key).await.map_err(Failure::from) },
+            async { load(&connection, &statements, Needs::of(ops), &mut rows).await.map_err(Failure::from) },
+        )?;
+        if begun != 1 {
+            return Err(Failure::Connection("another process uses the row of this connection".to_owned()));
+        }
+        let changes = loop {
+            let recent = |inbox, message| self.node.recent.position(inbox, message);
+            match apply(rows.clone(), &self.node.options.quota, ops, &recent) {
+                Ok(changes) => break Box::new(changes),
+                Err(need) => load_need(&connection, &statements, need, &mut rows).await?,
+            }
+        };
+        let is_lazy = is_lazy && !changes.assigns_positions();
+        let changes = self.in_doubt.insert(changes);
+        write(&connection, &statements, &rows, changes, is_lazy).await?;
+        if connection.warnings() != warnings && !is_lazy {
+            confirm(&connection, &self.node, self.number, group).await?;
+        }
+        self.last_group = group;
+        self.connection = Some((connection, statements));
+        self.node.report_up();
+        self.in_doubt.take().ok_or(Failure::Damaged)
+    }
+
+    /// Connects, and returns true if the group in doubt was committed.
+    async fn connect(&mut self) -> Result<((Connection, WriterStatements), bool), Failure> {
+        let node = &self.node;
+        let schema = &node.options.schema;
+        let connection =
+            node.connector.connect("webpush-lane").await.map_err(|error| Failure::Connection(error.to_string()))?;
+        let key: [&(dyn ToSql + Sync); 2] = [&Uuid(node.id), &self.number];
+        let client = &connection.client;
+        for (text, values) in [(RAISE_FLOOR, &[][..]), (CREATE_ROW, &key)] {
+            client.execute(&text.replace('@', schema), values).await?;
+        }
+        let row = client.query_one(&LOCK_ROW.replace('@', schema), &key).await?;
+        let last: i64 = row.try_get(0)?;
+        let is_committed = self.in_doubt.is_some() && last == self.last_group + 1;
+        if is_committed {
+            self.last_group = last;
+        } else if last < self.last_group {
+            tracing::error!(
+                "the database has lost commits that it had confirmed: it was restored, or a standby without them was \
+                 promoted"
+            );
+            node.missed();
+        }
+        confirm(&connection, node, self.number, self.last_group).await?;
+        let statements = WriterStatements::prepare(&connection, schema).await.map_err(Failure::Connection)?;
+        Ok(((connection, statements), is_committed))
+    }
+
+    fn complete(&self, changes: Changes, submitters: Option<Vec<Submitter>>) {
+        let node = &self.node;
+        node.recent.add(changes.appended);
+        match submitters {
+            Some(submitters) => {
+                for (applied, submitter) in changes.results.into_iter().zip(submitters) {
+                    node.observers.committed(node.handle, &applied, submitter.durability);
+                    (submitter.done)(Ok(applied));
+                }
+            }
+            // They were told that it failed.
+            None => node.missed(),
+        }
+        changes.notices.into_iter().for_each(|notice| node.notify(notice));
+    }
+
+    fn fail(&self, submitters: Option<Vec<Submitter>>, error: &StoreError) {
+        for submitter in submitters.into_iter().flatten() {
+            self.node.observers.failed();
+            (submitter.done)(Err(error.clone()));
+        }
+    }
+}
+
+/// Writes the row of a lane durably. Everything committed before is durable then.
+async fn confirm(connection: &Connection, node: &Node, number: i16, group: i64) -> Result<(), Failure> {
+    let warnings = connection.warnings();
+    let key: [&(dyn ToSql + Sync); 3] = [&Uuid(node.id), &number, &group];
+    connection.client.execute(&SET_ROW.replace('@', &node.options.schema), &key).await?;
+    if connection.warnings() == warnings {
+        Ok(())
+    } else {
+        Err(Failure::Connection("a commit was not replicated".to_owned()))
+    }
+}
+
+/// One who waits for a commit.
+struct Submitter {
+    durability: Durability,
+    done: Done,
+}

@@ -1,0 +1,178 @@
+//! Loads the rows that a group needs, and locks its inboxes.
+
+use super::connect::Connection;
+use super::queue;
+use super::statements::WriterStatements;
+use super::values::{self, Damaged, Uuid, from_position, from_topic};
+use super::working_set::{EntryRow, Need, TopicKey, WorkingSet};
+use crate::{Op, Record};
+use std::collections::HashSet;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row, Statement};
+use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
+use webpush_core::inbox::Entry;
+
+/// Why rows could not be loaded.
+#[derive(Debug)]
+pub(super) enum LoadError {
+    /// A statement failed.
+    Statement(Error),
+    /// A row cannot be read.
+    Damaged,
+}
+
+impl From<Error> for LoadError {
+    fn from(error: Error) -> Self {
+        Self::Statement(error)
+    }
+}
+
+impl From<Damaged> for LoadError {
+    fn from(Damaged: Damaged) -> Self {
+        Self::Damaged
+    }
+}
+
+/// Rows to load, by kind.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    inboxes: HashSet<InboxId>,
+    subscriptions: HashSet<(InboxId, SubscriptionId)>,
+    channels: HashSet<(InboxId, ChannelId)>,
+    entries: HashSet<(InboxId, Position)>,
+    topics: HashSet<TopicKey>,
+}
+
+impl Needs {
+    /// Returns what most operations need. The rest is found when they are applied.
+    pub(super) fn of(commits: &[Vec<Op>]) -> Self {
+        let mut needs = Self::default();
+        for op in commits.iter().flatten() {
+            needs.inboxes.extend(queue::inbox(op));
+            match op {
+                Op::Append(draft) => {
+                    needs.subscriptions.insert((draft.agent, draft.subscription));
+                    needs.topics.extend(draft.topic.map(|topic| (draft.agent, draft.subscription, topic)));
+                }
+                Op::Settle(entry, _) => {
+                    needs.entries.insert((entry.inbox, entry.position));
+                }
+                Op::Subscribe(subscription) | Op::Restore(Record::Subscription(subscription)) => {
+                    needs.subscriptions.insert((subscription.agent, subscription.id));
+                    needs.channels.extend(subscription.channel().map(|channel| (subscription.agent, channel)));
+                }
+                Op::Unsubscribe(agent, id) => {
+                    needs.subscriptions.insert((*agent, *id));
+                }
+                Op::Restore(Record::Entry(entry)) => {
+                    needs.entries.insert((entry.entry_ref().inbox, entry.position()));
+                    if let Entry::Message(message) = entry {
+                        needs.subscriptions.insert((message.agent, message.subscription));
+                    }
+                }
+                Op::CreateInbox(_)
+                | Op::RemoveInbox(_)
+                | Op::Touch(..)
+                | Op::RemoveIdle(..)
+                | Op::Restore(Record::Position(_) | Record::Inbox(_)) => {}
+            }
+        }
+        needs
+    }
+}
+
+/// Returns the columns of a set of keys.
+fn columns<A, B, C: From<A>, D>(
+    keys: impl Iterator<Item = (A, B)>,
+    second: impl Fn(B) -> D,
+) -> (Vec<C>, Vec<D>) {
+    keys.map(|(a, b)| (C::from(a), second(b))).unzip()
+}
+
+type Entries = Vec<(InboxId, Position, EntryRow)>;
+
+fn entry_rows(rows: &[Row]) -> Result<Entries, Damaged> {
+    rows.iter().map(values::entry_row).collect()
+}
+
+/// Loads rows into a set. The statements are sent together.
+pub(super) async fn load(
+    connection: &Connection,
+    statements: &WriterStatements,
+    needs: Needs,
+    set: &mut WorkingSet,
+) -> Result<(), LoadError> {
+    let client = &connection.client;
+    let inboxes: Vec<InboxId> = needs.inboxes.into_iter().collect();
+    let inbox_ids: Vec<Uuid> = inboxes.iter().map(|id| (*id).into()).collect();
+    let subscriptions: Vec<_> = needs.subscriptions.into_iter().collect();
+    let (agents, ids) = columns::<_, _, Uuid, _>(subscriptions.iter().copied(), Uuid::from);
+    let channels: Vec<_> = needs.channels.into_iter().collect();
+    let (channel_agents, channel_ids) = columns::<_, _, Uuid, _>(channels.iter().copied(), Uuid::from);
+    let entries: Vec<_> = needs.entries.into_iter().collect();
+    let (entry_inboxes, positions) = columns::<_, _, Uuid, _>(entries.iter().copied(), from_position);
+    let topics: Vec<_> = needs.topics.into_iter().collect();
+    let (topic_inboxes, topic_subscriptions) =
+        columns::<_, _, Uuid, _>(topics.iter().map(|(inbox, id, _)| (*inbox, *id)), Uuid::from);
+    let topic_names: Vec<&str> = topics.iter().map(|(_, _, topic)| from_topic(topic)).collect();
+
+    let query = |keys, statement, values| query_if(client, keys, statement, values);
+    // In this order: what is read after the lock is of a later snapshot than the commit that held it.
+    let (inbox_rows, state, subscription_rows, channel_rows, entry_list, topic_list) = tokio::try_join!(
+        biased;
+        query(inboxes.len(), &statements.lock_inboxes, vec![&inbox_ids as &(dyn ToSql + Sync)]),
+        async { client.query_one(&statements.state, &[]).await },
+        query(subscriptions.len(), &statements.subscriptions, vec![&agents, &ids]),
+        query(channels.len(), &statements.channels, vec![&channel_agents, &channel_ids]),
+        query(entries.len(), &statements.entries, vec![&entry_inboxes, &positions]),
+        query(topics.len(), &statements.topics, vec![&topic_inboxes, &topic_subscriptions, &topic_names]),
+    )?;
+    set.floor = values::position(&state, "floor")?.max(set.floor);
+    set.removed = values::position(&state, "removed")?.max(set.removed);
+    set.load_inboxes(&inboxes, inbox_rows.iter().map(values::inbox_row).collect::<Result<_, _>>()?);
+    let read = |rows: &[Row]| rows.iter().map(values::subscription).collect::<Result<Vec<_>, _>>();
+    set.load_subscriptions(&subscriptions, read(&subscription_rows)?);
+    set.load_channels(&channels, read(&channel_rows)?);
+    set.load_entries(&entries, entry_rows(&entry_list)?);
+    set.load_topics(&topics, entry_rows(&topic_list)?);
+    Ok(())
+}
+
+/// Runs a statement unless it has no keys.
+async fn query_if(
+    client: &Client,
+    keys: usize,
+    statement: &Statement,
+    values: Vec<&(dyn ToSql + Sync)>,
+) -> Result<Vec<Row>, Error> {
+    if keys == 0 { Ok(Vec::new()) } else { client.query(statement, &values).await }
+}
+
+/// Loads a row that was found missing when a group was applied.
+pub(super) async fn load_need(
+    connection: &Connection,
+    statements: &WriterStatements,
+    need: Need,
+    set: &mut WorkingSet,
+) -> Result<(), LoadError> {
+    let mut needs = Needs::default();
+    match need {
+        Need::Inbox(id) => drop(needs.inboxes.insert(id)),
+        Need::Subscription(agent, id) => drop(needs.subscriptions.insert((agent, id))),
+        Need::Channel(agent, channel) => drop(needs.channels.insert((agent, channel))),
+        Need::Entry(inbox, position) => drop(needs.entries.insert((inbox, position))),
+        Need::Topic(key) => drop(needs.topics.insert(key)),
+        Need::Victims(inbox, limit) => {
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = connection.client.query(&statements.victims, &[&Uuid::from(inbox), &most]).await?;
+            set.load_victims(inbox, limit, entry_rows(&rows)?);
+            return Ok(());
+        }
+        Need::Entries(inbox) => {
+            let rows = connection.client.query(&statements.all_entries, &[&Uuid::from(inbox)]).await?;
+            set.load_all_entries(inbox, entry_rows(&rows)?);
+            return Ok(());
+        }
+    }
+    load(connection, statements, needs, set).await
+}

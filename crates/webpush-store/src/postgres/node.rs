@@ -1,0 +1,148 @@
+//! What the tasks of one handle share.
+
+use super::connect::Connector;
+use super::options::Options;
+use super::queue::Queue;
+use super::recent::RecentMessages;
+use crate::observer::{HandleId, Observers};
+use crate::statistics::Histogram;
+use crate::{Notice, Statistics};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// Bounds of latencies, in microseconds.
+const LATENCY_BOUNDS: &[u64] =
+    &[500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000];
+/// Bounds of the number of commits in a group.
+const GROUP_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/// One handle to the store, with a name of its own in the database.
+pub(super) struct Node {
+    pub(super) id: [u8; 16],
+    pub(super) options: Options,
+    pub(super) connector: Connector,
+    pub(super) observers: Observers,
+    pub(super) handle: HandleId,
+    pub(super) queue: Queue,
+    pub(super) recent: RecentMessages,
+    pub(super) gauges: Gauges,
+    /// `None` once the store is closed.
+    notices: Mutex<Option<mpsc::UnboundedSender<Notice>>>,
+    is_closed: AtomicBool,
+    /// This node runs the tasks of which the service needs one.
+    leads: AtomicBool,
+    /// How often notices were dropped.
+    gaps: AtomicI64,
+}
+
+/// Metrics of a handle.
+pub(super) struct Gauges {
+    pub(super) commits: Histogram,
+    pub(super) groups: Histogram,
+    is_up: AtomicBool,
+    outages: AtomicU64,
+}
+
+impl Node {
+    /// Creates a node with the ID `id`, which must be random.
+    pub(super) fn new(
+        id: [u8; 16],
+        options: Options,
+        connector: Connector,
+        notices: mpsc::UnboundedSender<Notice>,
+    ) -> Self {
+        let observers = Observers::default();
+        Self {
+            id,
+            options,
+            connector,
+            handle: observers.new_handle(),
+            observers,
+            queue: Queue::default(),
+            recent: RecentMessages::default(),
+            gauges: Gauges {
+                commits: Histogram::new(LATENCY_BOUNDS),
+                groups: Histogram::new(GROUP_BOUNDS),
+                is_up: AtomicBool::new(true),
+                outages: AtomicU64::new(0),
+            },
+            notices: Mutex::new(Some(notices)),
+            is_closed: AtomicBool::new(false),
+            // Until others are known.
+            leads: AtomicBool::new(true),
+            gaps: AtomicI64::new(0),
+        }
+    }
+
+    /// Sends a notice to the other nodes.
+    pub(super) fn notify(&self, notice: Notice) {
+        if let Some(notices) = &*self.notices.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Fails only if the runtime has ended.
+            drop(notices.send(notice));
+        }
+    }
+
+    /// Ends the task that sends notices, once it has sent those that wait.
+    pub(super) fn end_notices(&self) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Records that notices were dropped. The next heartbeat tells the others.
+    pub(super) fn add_gap(&self) {
+        self.gaps.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn gaps(&self) -> i64 {
+        self.gaps.load(Ordering::Acquire)
+    }
+
+    /// Tells the observers that they may have missed commits of other nodes.
+    pub(super) fn missed(&self) {
+        self.observers.missed();
+    }
+
+    /// Records that the database could not be used. Logs it once.
+    pub(super) fn report_outage(&self, reason: &str) {
+        if self.gauges.is_up.swap(false, Ordering::AcqRel) {
+            self.gauges.outages.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("the database cannot be written: {reason}; retrying");
+            eprintln!("OUTAGE {reason}");
+        }
+    }
+
+    /// Records that the database was written.
+    pub(super) fn report_up(&self) {
+        if !self.gauges.is_up.swap(true, Ordering::AcqRel) {
+            tracing::info!("the database can be written again");
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.queue.close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Release);
+    }
+
+    pub(super) fn leads(&self) -> bool {
+        self.leads.load(Ordering::Acquire)
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        Statistics {
+            is_up: self.gauges.is_up.load(Ordering::Acquire) && !self.is_closed(),
+            outages: self.gauges.outages.load(Ordering::Relaxed),
+            waiting: self.queue.waiting() as u64,
+            commits: self.gauges.commits.distribution(),
+            groups: self.gauges.groups.distribution(),
+            ..Statistics::default()
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Sends notices to the other nodes.
+
+use super::connect::{Connection, describe};
+use super::node::Node;
+use super::notice_codec::Payload;
+use crate::Notice;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::types::{ToSql, Type};
+
+/// Time of one notification.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after a failure.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Notices that may wait.
+const WAITING: usize = 100_000;
+
+/// Sends notices until the store is closed and all of them are sent.
+///
+/// They are sent after their commit, in transactions of their own that are not synced: PostgreSQL lets only one transaction
+/// with notifications commit at a time. While one is sent, the next ones gather.
+pub(super) async fn run(node: Arc<Node>, mut notices: mpsc::UnboundedReceiver<Notice>) {
+    let channel = &node.options.schema;
+    let mut connection = None;
+    let mut next = notices.recv().await;
+    while let Some(first) = next.take() {
+        let mut payload = Payload::new(node.id);
+        if !payload.add(&first) {
+            tracing::debug!("a message with TTL 0 is too large to be offered to other nodes");
+        }
+        while let Ok(notice) = notices.try_recv() {
+            if !payload.add(&notice) {
+                next = Some(notice);
+                break;
+            }
+        }
+        let payload = payload.encode();
+        // To send one twice does no harm.
+        while let Err(reason) = send(&node, &mut connection, channel, &payload).await {
+            connection = None;
+            node.report_outage(&reason);
+            sleep(PAUSE).await;
+            if notices.len() > WAITING {
+                node.add_gap();
+                while notices.try_recv().is_ok() {}
+            }
+        }
+        if next.is_none() {
+            next = notices.recv().await;
+        }
+    }
+}
+
+async fn send(
+    node: &Node,
+    connection: &mut Option<Connection>,
+    channel: &str,
+    payload: &str,
+) -> Result<(), String> {
+    let sending = async {
+        let open = match connection.take() {
+            Some(open) => open,
+            None => {
+                let open = node.connector.connect("webpush-notify").await.map_err(|error| error.to_string())?;
+                open.client.batch_execute("SET synchronous_commit = off").await.map_err(describe)?;
+                open
+            }
+        };
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&channel, Type::TEXT), (&payload, Type::TEXT)];
+        open.client.execute_typed("SELECT pg_notify($1, $2)", &values).await.map_err(describe)?;
+        *connection = Some(open);
+        Ok(())
+    };
+    timeout(TIMEOUT, sending).await.map_err(|_| "the server does not respond".to_owned())?
+}

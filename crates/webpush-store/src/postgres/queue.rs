@@ -1,0 +1,259 @@
+//! Commits that wait for a writer connection.
+//!
+//! A connection takes as many as it can commit together. While it commits them, commits to the same inboxes wait, so that
+//! the commits of one inbox are applied in the order of submission.
+
+use crate::{Done, Durability, Op, Record};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use webpush_core::id::InboxId;
+
+/// Maximum number of operations in a group, unless one commit has more.
+const GROUP_OPS: usize = 512;
+/// Maximum total size of the bodies in a group, unless one commit has more.
+const GROUP_BYTES: usize = 1024 * 1024;
+/// Operations that may wait.
+const QUEUE_OPS: usize = 65_536;
+
+/// A submitted commit.
+pub(super) struct Commit {
+    pub(super) ops: Vec<Op>,
+    pub(super) durability: Durability,
+    pub(super) done: Done,
+}
+
+/// Commits that are committed together.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) commits: Vec<Commit>,
+    inboxes: HashSet<InboxId>,
+}
+
+/// The queue of all writer connections of a node.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Commit>,
+    ops: usize,
+    /// Inboxes of the groups that are being committed.
+    busy: HashSet<InboxId>,
+    is_closed: bool,
+}
+
+impl Queue {
+    /// Adds a commit; returns it if the queue is full or closed.
+    pub(super) fn submit(&self, commit: Commit) -> Result<(), Refused> {
+        let mut state = self.state();
+        if state.is_closed {
+            return Err(Refused::Closed(commit));
+        }
+        if state.ops + commit.ops.len() > QUEUE_OPS && !state.waiting.is_empty() {
+            return Err(Refused::Full(commit));
+        }
+        state.ops += commit.ops.len();
+        state.waiting.push_back(commit);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for commits, and takes them; `None` once the queue is closed and empty.
+    pub(super) async fn take(&self) -> Option<Group> {
+        loop {
+            {
+                let mut state = self.state();
+                let group = state.take();
+                if !group.commits.is_empty() {
+                    let has_more = !state.waiting.is_empty();
+                    drop(state);
+                    if has_more {
+                        self.changed.notify_one();
+                    }
+                    return Some(group);
+                }
+                if state.is_closed && state.waiting.is_empty() {
+                    drop(state);
+                    // Another connection may be waiting as well.
+                    self.changed.notify_one();
+                    return None;
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Ends a group: commits to its inboxes need wait no longer.
+    pub(super) fn end(&self, inboxes: &HashSet<InboxId>) {
+        let mut state = self.state();
+        for inbox in inboxes {
+            state.busy.remove(inbox);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Refuses further commits.
+    pub(super) fn close(&self) {
+        self.state().is_closed = true;
+        self.changed.notify_waiters();
+        self.changed.notify_one();
+    }
+
+    /// Returns the number of commits that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a commit was not added.
+pub(super) enum Refused {
+    /// The queue is full.
+    Full(Commit),
+    /// The queue is closed.
+    Closed(Commit),
+}
+
+impl State {
+    /// Takes commits from the front, without those that must wait for others.
+    fn take(&mut self) -> Group {
+        let mut group = Group::default();
+        let mut passed = VecDeque::new();
+        let mut blocked = HashSet::new();
+        let (mut ops, mut bytes) = (0, 0);
+        while let Some(commit) = self.waiting.pop_front() {
+            let its_bytes = commit.ops.iter().map(body_bytes).sum::<usize>();
+            let has_room = ops + commit.ops.len() <= GROUP_OPS && bytes + its_bytes <= GROUP_BYTES;
+            if !group.commits.is_empty() && !has_room {
+                passed.push_back(commit);
+                break;
+            }
+            let inboxes = || commit.ops.iter().filter_map(inbox);
+            if inboxes().any(|inbox| self.busy.contains(&inbox) || blocked.contains(&inbox)) {
+                blocked.extend(inboxes());
+                passed.push_back(commit);
+                continue;
+            }
+            ops += commit.ops.len();
+            bytes += its_bytes;
+            group.inboxes.extend(inboxes());
+            group.commits.push(commit);
+        }
+        while let Some(commit) = passed.pop_back() {
+            self.waiting.push_front(commit);
+        }
+        if !group.commits.is_empty() {
+            self.ops -= ops;
+            self.busy.extend(&group.inboxes);
+        }
+        group
+    }
+}
+
+impl Group {
+    /// Returns the inboxes that the operations name.
+    pub(super) fn take_inboxes(&mut self) -> HashSet<InboxId> {
+        std::mem::take(&mut self.inboxes)
+    }
+
+    /// Returns true if a commit must be durable before it completes.
+    pub(super) fn is_durable(&self) -> bool {
+        self.commits.iter().any(|commit| commit.durability == Durability::Durable)
+    }
+}
+
+/// Returns the inbox that an operation names.
+pub(super) fn inbox(op: &Op) -> Option<InboxId> {
+    match op {
+        Op::CreateInbox(inbox) => Some(inbox.id),
+        Op::Subscribe(subscription) => Some(subscription.agent),
+        Op::Append(draft) => Some(draft.agent),
+        Op::Settle(entry, _) => Some(entry.inbox),
+        Op::Unsubscribe(id, _) | Op::RemoveInbox(id) | Op::Touch(id, _) | Op::RemoveIdle(id, _) => Some(*id),
+        Op::Restore(Record::Position(_)) => None,
+        Op::Restore(Record::Inbox(record)) => Some(record.inbox.id),
+        Op::Restore(Record::Subscription(subscription)) => Some(subscription.agent),
+        Op::Restore(Record::Entry(entry)) => Some(entry.entry_ref().inbox),
+    }
+}
+
+fn body_bytes(op: &Op) -> usize {
+    match op {
+        Op::Append(draft) => draft.body.len(),
+        Op::Restore(Record::Entry(entry)) => entry.body_bytes(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::block_on;
+    use webpush_core::time::Timestamp;
+
+    const fn inbox(number: u8) -> InboxId {
+        InboxId::from_bytes([number; 16])
+    }
+
+    fn touch(inboxes: &[u8]) -> Commit {
+        let ops = inboxes.iter().map(|number| Op::Touch(inbox(*number), Timestamp::from_millis(0))).collect();
+        Commit { ops, durability: Durability::Lazy, done: Box::new(drop) }
+    }
+
+    /// Returns the inboxes of each commit of a group.
+    fn named(group: &Group) -> Vec<Vec<u8>> {
+        let of = |commit: &Commit| commit.ops.iter().filter_map(super::inbox).map(|id| id.as_bytes()[0]).collect();
+        group.commits.iter().map(of).collect()
+    }
+
+    #[test]
+    fn commits_of_an_inbox_keep_their_order() {
+        let queue = Queue::default();
+        let submit = |inboxes: &[u8]| assert!(queue.submit(touch(inboxes)).is_ok());
+        submit(&[1]);
+        let mut first = block_on(queue.take()).expect("there is one");
+        // 2 must wait for the second, which waits for 1.
+        [&[1, 2][..], &[2], &[3]].into_iter().for_each(submit);
+        let mut second = block_on(queue.take()).expect("3 need not wait");
+        assert_eq!((named(&first), named(&second)), (vec![vec![1]], vec![vec![3]]));
+        queue.end(&first.take_inboxes());
+        queue.end(&second.take_inboxes());
+        assert_eq!(named(&block_on(queue.take()).expect("two are left")), [vec![1, 2], vec![2]]);
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[test]
+    fn a_closed_queue_ends_after_its_last_commit() {
+        let queue = Queue::default();
+        assert!(queue.submit(touch(&[1])).is_ok());
+        queue.close();
+        assert!(matches!(queue.submit(touch(&[2])), Err(Refused::Closed(_))));
+        assert_eq!(block_on(queue.take()).map(|group| group.commits.len()), Some(1));
+        assert!(block_on(queue.take()).is_none());
+    }
+
+    #[test]
+    fn a_group_is_bounded_but_takes_one_commit_of_any_size() {
+        let queue = Queue::default();
+        assert!(queue.submit(touch(&[1; 2 * GROUP_OPS])).is_ok());
+        (0..3).for_each(|_| assert!(queue.submit(touch(&[2; GROUP_OPS / 2])).is_ok()));
+        let mut groups = Vec::new();
+        for _ in 0..3 {
+            let mut group = block_on(queue.take()).expect("commits wait");
+            groups.push(group.commits.len());
+            queue.end(&group.take_inboxes());
+        }
+        assert_eq!(groups, [1, 2, 1]);
+        while queue.submit(touch(&[3; 1000])).is_ok() {}
+        assert!(queue.waiting() <= QUEUE_OPS / 1000);
+    }
+}

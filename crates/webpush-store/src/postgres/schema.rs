@@ -1,0 +1,46 @@
+//! Creates the tables, and brings older ones up to date.
+
+use super::connect::{Connection, describe};
+use super::options::OpenError;
+
+/// The version of the tables that this program uses.
+const VERSION: i32 = 1;
+
+/// The tables of version 1.
+const TABLES: &str = include_str!("schema.sql");
+
+/// A lock that nodes hold while they create tables: one after the other.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('webpush-server'), hashtext('@'))";
+
+/// Creates the schema, or checks its version.
+///
+/// # Errors
+/// Fails with [`OpenError::Newer`] or [`OpenError::Refused`].
+pub(super) async fn migrate(connection: &Connection, schema: &str) -> Result<(), OpenError> {
+    let refused = |error| OpenError::Refused(describe(error));
+    let client = &connection.client;
+    client.batch_execute(&format!("BEGIN; {}", LOCK.replace('@', schema))).await.map_err(refused)?;
+    let exists = client
+        .query_typed_one(&format!("SELECT to_regclass('{schema}.state') IS NOT NULL"), &[])
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(refused)?;
+    if exists {
+        let found = client
+            .query_typed_one(&"SELECT version FROM @.state".replace('@', schema), &[])
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(refused)?;
+        if found > VERSION {
+            return Err(OpenError::Newer { found, known: VERSION });
+        }
+    } else {
+        // Creating a schema that exists needs no right to create one.
+        let create = format!(
+            "DO $$ BEGIN IF to_regnamespace('{schema}') IS NULL THEN CREATE SCHEMA {schema}; END IF; END $$; {}",
+            TABLES.replace('@', schema)
+        );
+        client.batch_execute(&create).await.map_err(refused)?;
+    }
+    client.batch_execute("COMMIT").await.map_err(refused)
+}

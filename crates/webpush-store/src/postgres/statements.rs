@@ -1,0 +1,100 @@
+//! The statements of a writer connection, prepared once.
+
+use super::connect::{Connection, describe};
+use tokio_postgres::Statement;
+
+/// The columns on which operations depend, for [`entry_row`](super::values::entry_row).
+macro_rules! row_columns {
+    () => {
+        "e.inbox, e.position, e.message, e.key, e.subscription, e.accepted, e.expires, e.urgency, e.topic, e.receipt, \
+         octet_length(e.body) AS body_bytes"
+    };
+}
+
+/// All columns of an entry, for [`entry`](super::values::entry).
+macro_rules! entry_columns {
+    () => {
+        concat!(
+            $crate::postgres::statements::row_columns!(),
+            ", e.encoding, e.body, e.about_inbox, e.about_position, e.acknowledged"
+        )
+    };
+}
+
+pub(super) use {entry_columns, row_columns};
+
+/// Declares a struct of prepared statements; in their text, `@` is the schema.
+macro_rules! statements {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $text:expr,)* }) => {
+        $(#[$doc])*
+        pub(super) struct $name {
+            $($(#[$field_doc])* pub(super) $field: tokio_postgres::Statement,)*
+        }
+
+        impl $name {
+            /// Prepares them on a connection.
+            pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Self, String> {
+                $(let $field = $crate::postgres::statements::prepare(connection, schema, $text).await?;)*
+                Ok(Self { $($field,)* })
+            }
+        }
+    };
+}
+
+pub(super) use statements;
+
+/// Prepares a statement in which `@` is the schema.
+pub(super) async fn prepare(connection: &Connection, schema: &str, text: &str) -> Result<Statement, String> {
+    connection.client.prepare(&text.replace('@', schema)).await.map_err(describe)
+}
+
+statements! {
+    /// The statements of a writer connection.
+    WriterStatements {
+        /// Starts a group; changes nothing if it was committed before.
+        begin_group: "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2 AND last_group = $3::int8 - 1",
+        /// Agents are locked before receipt subscriptions, each in the order of IDs, so that there are few deadlocks.
+        lock_inboxes: "SELECT id, owner, created, key, last, entries, body_bytes, subscriptions, monitored
+            FROM @.inbox WHERE id = ANY ($1) ORDER BY owner, id FOR UPDATE",
+        state: "SELECT floor, removed FROM @.state",
+        subscriptions: "SELECT s.* FROM unnest($1::uuid[], $2::uuid[]) AS k (agent, id)
+            JOIN @.subscription s ON s.agent = k.agent AND s.id = k.id",
+        channels: "SELECT s.* FROM unnest($1::uuid[], $2::uuid[]) AS k (agent, channel)
+            JOIN @.subscription s ON s.agent = k.agent AND s.channel = k.channel",
+        entries: concat!("SELECT ", row_columns!(), " FROM unnest($1::uuid[], $2::int8[]) AS k (inbox, position)
+            JOIN @.entry e ON e.inbox = k.inbox AND e.position = k.position"),
+        topics: concat!("SELECT ", row_columns!(), " FROM unnest($1::uuid[], $2::uuid[], $3::text[])
+            AS k (inbox, subscription, topic)
+            JOIN @.entry e ON e.inbox = k.inbox AND e.subscription = k.subscription AND e.topic = k.topic"),
+        victims: concat!("SELECT ", row_columns!(), " FROM @.entry e WHERE e.inbox = $1
+            ORDER BY e.urgency, e.position LIMIT $2"),
+        all_entries: concat!("SELECT ", row_columns!(), " FROM @.entry e WHERE e.inbox = $1"),
+        clear_entries: "DELETE FROM @.entry WHERE inbox = ANY ($1)",
+        clear_subscriptions: "DELETE FROM @.subscription WHERE agent = ANY ($1)",
+        delete_inboxes: "DELETE FROM @.inbox WHERE id = ANY ($1)",
+        delete_subscriptions: "DELETE FROM @.subscription s USING unnest($1::uuid[], $2::uuid[]) AS k (agent, id)
+            WHERE s.agent = k.agent AND s.id = k.id",
+        delete_entries: "DELETE FROM @.entry e USING unnest($1::uuid[], $2::int8[]) AS k (inbox, position)
+            WHERE e.inbox = k.inbox AND e.position = k.position",
+        update_inboxes: "UPDATE @.inbox i SET last = k.last, entries = k.entries, body_bytes = k.body_bytes
+            FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[]) AS k (id, last, entries, body_bytes)
+            WHERE i.id = k.id",
+        put_inboxes: "INSERT INTO @.inbox SELECT * FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int2[],
+                $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int4[], $10::int4[])
+            ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, created = excluded.created, key = excluded.key,
+                last = excluded.last, entries = excluded.entries, body_bytes = excluded.body_bytes,
+                subscriptions = excluded.subscriptions, monitored = excluded.monitored, used = excluded.used",
+        put_subscriptions: "INSERT INTO @.subscription SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[],
+                $4::int2[], $5::bytea[], $6::int2[], $7::uuid[], $8::bytea[], $9::bytea[])
+            ON CONFLICT (agent, id) DO UPDATE SET created = excluded.created, key = excluded.key,
+                sender = excluded.sender, protocol = excluded.protocol, channel = excluded.channel,
+                category = excluded.category, subtype = excluded.subtype",
+        insert_messages: "INSERT INTO @.entry (inbox, position, message, key, subscription, accepted, expires, removal,
+                urgency, topic, encoding, receipt, body)
+            SELECT * FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::int2[], $5::uuid[], $6::int8[], $7::int8[],
+                $8::int8[], $9::int2[], $10::text[], $11::bytea[], $12::uuid[], $13::bytea[])",
+        insert_receipts: "INSERT INTO @.entry (inbox, position, message, key, about_inbox, about_position, acknowledged)
+            SELECT * FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::int2[], $5::uuid[], $6::int8[], $7::bool[])",
+        update_state: "UPDATE @.state SET floor = greatest(floor, $1), removed = greatest(removed, $2)",
+    }
+}
