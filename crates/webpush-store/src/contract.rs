@@ -33,8 +33,8 @@ pub use fetch::{
 };
 pub use handles::{
     a_commit_that_is_submitted_twice_is_stored_once, a_handle_may_vanish_in_the_middle,
-    a_watch_sees_every_handle, positions_grow_over_the_lives_of_an_inbox, two_handles_write_to_one_inbox,
-    two_threads_write_to_one_inbox,
+    a_notice_reaches_the_others, a_watch_sees_every_handle, positions_grow_over_the_lives_of_an_inbox,
+    two_handles_write_to_one_inbox, two_threads_write_to_one_inbox,
 };
 pub use idle::{
     an_empty_agent_that_nobody_monitors_is_idle, an_inbox_that_nobody_uses_is_idle,
@@ -98,7 +98,7 @@ macro_rules! contract_tests {
             fetch_admits_what_the_scope_says fetch_pages fetch_stops_after_scanning_enough fetch_stops_after_scanning_enough_bytes
             latest_is_the_newest_that_the_scope_admits
             a_commit_that_is_submitted_twice_is_stored_once a_handle_may_vanish_in_the_middle
-            a_watch_sees_every_handle positions_grow_over_the_lives_of_an_inbox two_handles_write_to_one_inbox
+            a_watch_sees_every_handle a_notice_reaches_the_others positions_grow_over_the_lives_of_an_inbox two_handles_write_to_one_inbox
             two_threads_write_to_one_inbox
             remove_inbox_cancels_everything remove_inbox_takes_its_receipts unsubscribe_cancels_its_messages
             a_gone_receipt_inbox_gets_nothing a_receipt_is_settled_like_any_entry receipts_say_how_messages_end

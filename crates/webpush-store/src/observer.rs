@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Observes every commit of a store; registered with [`Store::watch`](crate::Store::watch).
 ///
-/// The store calls it on its own thread, for each commit in the order in which commits are applied, before the
-/// submitter's [`Done`](crate::Done). An observer must be quick, must not block, must not panic, and must not call
+/// The store calls it on a thread of its own, for commits to the same inbox in the order in which they are applied, before
+/// the submitter's [`Done`](crate::Done). An observer must be quick, must not block, must not panic, and must not call
 /// [`Store::watch`](crate::Store::watch) or [`Store::close`](crate::Store::close).
 pub trait CommitObserver: Send + Sync + 'static {
     /// A commit was applied, with the requested durability.

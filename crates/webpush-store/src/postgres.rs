@@ -40,8 +40,8 @@ mod write;
 pub use options::{OpenError, Options};
 
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics, Store,
-    StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
+    Store, StoreError,
 };
 use connect::Connector;
 use lane::Lane;

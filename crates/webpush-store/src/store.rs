@@ -12,14 +12,14 @@ use webpush_core::time::Timestamp;
 
 /// Receives the result of a commit, once.
 ///
-/// The store calls it in the order of submission on a thread of its own: it must be quick, must not block and must not
+/// The store calls it on a thread of its own, for commits to the same inbox in the order of submission: it must be quick, must not block and must not
 /// panic. For a commit that is refused immediately, it is called on the caller's thread before `commit` returns.
 pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
 
 /// Inboxes with their subscriptions and entries.
 ///
 /// A value of this type is a handle of one process. Other handles may write to the same store at the same time. Commits
-/// of one handle are applied in the order of submission.
+/// of one handle to the same inbox are applied in the order of submission.
 ///
 /// # Batches
 ///
@@ -35,8 +35,7 @@ pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
 /// After an error other than [`StoreError::Busy`] it is unknown which operations of a batch were applied. It is safe to
 /// submit it again, because every operation is idempotent. An [`Op::Append`] is recognized by its inbox and message ID. If
 /// an earlier one was applied, the message is not stored again, even if it has ended since, and the result is
-/// [`Applied::Duplicate`] with its position. A store recognizes at least the last 50,000 messages appended since it was
-/// opened.
+/// [`Applied::Duplicate`] with its position. A handle recognizes at least the last 50,000 messages that it has appended.
 ///
 /// # Positions
 ///
@@ -54,6 +53,8 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done);
 
     /// Registers an observer of every commit from now on, through this handle or any other.
+    ///
+    /// It hears of the commits of other processes by notices.
     ///
     /// It is removed when this handle is closed.
     fn watch(&self, observer: Arc<dyn CommitObserver>);

@@ -1,22 +1,43 @@
 //! Rules of several handles to one store.
 
 use super::*;
-use crate::{CommitEvent, CommitObserver, Origin};
-use std::sync::Mutex;
+use crate::{CommitEvent, CommitObserver, Notice, Origin};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
-/// Records its events.
+/// How long an observer waits to hear of another handle, whose machine may be slow.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a notice is waited for before it is sent again.
+const RESEND: Duration = Duration::from_millis(50);
+
+/// Records the events and notices that it hears.
 #[derive(Default)]
-struct Journal(Mutex<Vec<(Origin, Vec<Applied>)>>);
+struct Journal {
+    heard: Mutex<Heard>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Heard {
+    events: Vec<(Origin, Vec<Applied>)>,
+    notices: Vec<Notice>,
+}
 
 impl CommitObserver for Journal {
     fn committed(&self, event: &CommitEvent<'_>) {
-        let mut journal = self.0.lock().expect("nobody panics with it");
-        journal.push((event.origin, event.applied.to_vec()));
+        self.heard().events.push((event.origin, event.applied.to_vec()));
+        self.changed.notify_all();
     }
 
     fn failed(&self) {}
 
     fn missed(&self) {}
+
+    fn noticed(&self, notice: &Notice) {
+        self.heard().notices.push(notice.clone());
+        self.changed.notify_all();
+    }
 }
 
 impl Journal {
@@ -26,8 +47,38 @@ impl Journal {
         journal
     }
 
-    fn take(&self) -> Vec<(Origin, Vec<Applied>)> {
-        std::mem::take(&mut self.0.lock().expect("nobody panics with it"))
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().expect("nobody panics with it")
+    }
+
+    /// Takes the events of its own handle.
+    fn take_own(&self) -> Vec<Vec<Applied>> {
+        let (own, others) = std::mem::take(&mut self.heard().events)
+            .into_iter()
+            .partition(|(origin, _)| *origin == Origin::Own);
+        self.heard().events = others;
+        own.into_iter().map(|(_, applied)| applied).collect()
+    }
+
+    /// Waits until notices of another handle arrive.
+    fn connect(&self, other: &Backend) {
+        let notice = Notice::Superseded(OTHER_AGENT, 0);
+        let mut heard = self.heard();
+        while !heard.notices.contains(&notice) {
+            drop(heard);
+            other.notify(notice.clone());
+            heard = self.changed.wait_timeout(self.heard(), RESEND).expect("nobody panics with it").0;
+        }
+    }
+
+    /// Waits for the event of another handle, or for the notice that takes its place.
+    fn wait_for_other(&self, applied: &[Applied], notice: &Notice) {
+        let is_it = |heard: &Heard| {
+            heard.events.iter().any(|(origin, all)| *origin == Origin::Other && all == applied)
+                || heard.notices.contains(notice)
+        };
+        let waited = self.changed.wait_timeout_while(self.heard(), PATIENCE, |heard| !is_it(heard));
+        assert!(is_it(&waited.expect("nobody panics with it").0), "it hears of the other handle");
     }
 }
 
@@ -39,24 +90,22 @@ fn position_of(applied: &Applied) -> Position {
     }
 }
 
-/// Two writers to one inbox lose nothing: each position is assigned once, in the order of acceptance.
+/// Two writers to one inbox lose nothing: each position is assigned once, in the order in which a handle submits.
 pub async fn two_handles_write_to_one_inbox(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
     let journal = Journal::watch(&store);
-    let mut commits = Vec::new();
+    let (mut commits, mut others) = (Vec::new(), Vec::new());
     for number in 0..50 {
         commits.push(submit(&store, vec![Op::Append(message(number))], Durability::Durable));
-        commits.push(submit(&other, vec![Op::Append(message(100 + number))], Durability::Lazy));
+        others.push(submit(&other, vec![Op::Append(message(100 + number))], Durability::Lazy));
     }
-    let mut entries = Vec::new();
-    for commit in commits {
-        match &commit.await.expect("the store works")[..] {
-            [Applied::Appended(appended)] => entries.push(appended.message.entry_ref()),
-            applied => unreachable!("it is one message: {applied:?}"),
-        }
-    }
-    assert!(entries.is_sorted_by_key(|entry| entry.position), "of one thread, in the order of submission");
+    let mut entries = appended_entries(commits).await;
+    let own: Vec<Position> = entries.iter().map(|entry| entry.position).collect();
+    let others = appended_entries(others).await;
+    assert!(own.is_sorted() && others.is_sorted_by_key(|entry| entry.position));
+    entries.extend(others);
+    entries.sort_unstable_by_key(|entry| entry.position);
     let (mut after, mut stored) = (Position::START, Vec::new());
     loop {
         let page = fetch(&other, everything(AGENT), after, 10).await;
@@ -67,10 +116,18 @@ pub async fn two_handles_write_to_one_inbox(open: Open<'_>) {
         }
     }
     assert_eq!(stored, entries);
-    let told = journal.take();
-    let positions: Vec<Position> = told.iter().map(|(_, applied)| position_of(&applied[0])).collect();
-    assert_eq!(positions, entries.iter().map(|entry| entry.position).collect::<Vec<_>>());
-    assert_eq!(told.iter().filter(|(origin, _)| *origin == Origin::Own).count(), 50);
+    assert_eq!(journal.take_own().iter().map(|applied| position_of(&applied[0])).collect::<Vec<_>>(), own);
+}
+
+async fn appended_entries(commits: Vec<impl Future<Output = CommitResult>>) -> Vec<EntryRef> {
+    let mut entries = Vec::new();
+    for commit in commits {
+        match &commit.await.expect("the store works")[..] {
+            [Applied::Appended(appended)] => entries.push(appended.message.entry_ref()),
+            applied => unreachable!("it is one message: {applied:?}"),
+        }
+    }
+    entries
 }
 
 /// Writers on different threads get distinct positions, each in the order of its own commits.
@@ -93,31 +150,43 @@ pub async fn two_threads_write_to_one_inbox(open: Open<'_>) {
     assert_eq!(all.len(), 40);
 }
 
-/// An observer sees every commit of every handle until its own handle is closed.
+/// An observer sees every commit of its own handle, before the submitter gets the result, until the handle is closed.
 ///
-/// It sees them in order, and before the submitter gets the result.
+/// It hears of the commits of others by events or by notices.
 pub async fn a_watch_sees_every_handle(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
     let (journal, others) = (Journal::watch(&store), Journal::watch(&other));
+    journal.connect(&other);
+    others.connect(&store);
     let first = commit(&store, vec![Op::Append(message(1)), Op::Append(message(2))]).await;
-    assert_eq!(journal.take(), [(Origin::Own, first.clone())]);
-    assert_eq!(others.take(), [(Origin::Other, first)]);
+    assert_eq!(journal.take_own(), [first.clone()]);
+    others.wait_for_other(&first, &Notice::Stored(AGENT));
     let second = commit(&other, vec![Op::RemoveInbox(OTHER_AGENT)]).await;
-    assert_eq!(journal.take(), [(Origin::Other, second.clone())]);
-    assert_eq!(others.take(), [(Origin::Own, second)]);
+    assert_eq!(others.take_own(), [second.clone()]);
+    journal.wait_for_other(&second, &Notice::Removed(OTHER_AGENT, None));
     other.close();
-    journal.take();
-    others.take();
+    let heard = others.heard().events.len();
     let third = commit(&store, vec![Op::Append(message(3))]).await;
-    assert_eq!(journal.take(), [(Origin::Own, third)]);
-    assert_eq!(others.take(), [], "its handle is closed");
+    assert_eq!(journal.take_own(), [third]);
+    assert_eq!(others.heard().events.len(), heard, "its handle is closed");
 }
 
-/// A message that is submitted again, through any handle, is stored once and keeps its position.
-pub async fn a_commit_that_is_submitted_twice_is_stored_once(open: Open<'_>) {
+/// A notice reaches the other handles, and not the one that sent it.
+pub async fn a_notice_reaches_the_others(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
+    let (journal, others) = (Journal::watch(&store), Journal::watch(&other));
+    let notice = Notice::Superseded(AGENT, 3);
+    others.connect(&store);
+    store.notify(notice.clone());
+    others.wait_for_other(&[], &notice);
+    assert!(!journal.heard().notices.contains(&notice));
+}
+
+/// A message that is submitted again is stored once and keeps its position.
+pub async fn a_commit_that_is_submitted_twice_is_stored_once(open: Open<'_>) {
+    let store = seeded(open).await;
     let owing = || Op::Append(Draft { receipt: Some(RECEIPTS), ..topical(1, "news") });
     let first = append(&store, vec![message(9)]).await[0].message.position;
     let applied = commit(&store, vec![owing(), owing(), Op::Append(message(9))]).await;
@@ -127,11 +196,11 @@ pub async fn a_commit_that_is_submitted_twice_is_stored_once(open: Open<'_>) {
     };
     assert_eq!((again, nine.position), (&appended.message, first));
     let entry = appended.message.entry_ref();
-    assert_eq!(position_of(&commit(&other, vec![owing()]).await[0]), entry.position);
+    assert_eq!(position_of(&commit(&store, vec![owing()]).await[0]), entry.position);
     assert_eq!(contents(&store, AGENT).await.len(), 2);
     settle(&store, entry, Outcome::Delivered).await;
-    assert_eq!(settle(&other, entry, Outcome::Delivered).await, Applied::Missing);
-    let late = commit(&other, vec![owing()]).await;
+    assert_eq!(settle(&store, entry, Outcome::Delivered).await, Applied::Missing);
+    let late = commit(&store, vec![owing()]).await;
     assert!(matches!(&late[..], [Applied::Duplicate(late)] if late.position == entry.position));
     assert_eq!(contents(&store, AGENT).await.len(), 1, "it has ended");
     assert_eq!(contents(&store, RECEIPTS).await.len(), 1, "one receipt is owed");

@@ -130,9 +130,7 @@ impl Applier<'_> {
     }
 
     fn unsubscribe(&mut self, agent: InboxId, id: SubscriptionId) -> Result<Applied, Need> {
-        if self.changes.rows.inbox(agent)?.is_none()
-            || self.changes.rows.subscription(agent, id)?.is_none()
-        {
+        if self.changes.rows.inbox(agent)?.is_none() || self.changes.rows.subscription(agent, id)?.is_none() {
             return Ok(Applied::Missing);
         }
         let canceled = self.cancel(agent, Some(id))?;
@@ -188,7 +186,12 @@ impl Applier<'_> {
             let Some(message) = row.content else { continue };
             if only.is_none_or(|only| only == message.subscription) {
                 result.messages += 1;
-                result.receipts.extend(self.end(inbox, position, row, webpush_core::message::Outcome::Canceled)?);
+                result.receipts.extend(self.end(
+                    inbox,
+                    position,
+                    row,
+                    webpush_core::message::Outcome::Canceled,
+                )?);
             }
         }
         result.receipts_dropped = std::mem::take(&mut self.changes.receipts_dropped);

@@ -190,7 +190,8 @@ where
 }
 
 fn own_roots(pem: &[u8]) -> Result<RootCertStore, OpenError> {
-    let unusable = || OpenError::Option("the file of its authorities has no certificate in PEM form".to_owned());
+    let unusable =
+        || OpenError::Option("the file of its authorities has no certificate in PEM form".to_owned());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;

@@ -34,7 +34,8 @@ const CREATE_ROW: &str = "INSERT INTO @.lane VALUES ($1, $2, 0) ON CONFLICT DO N
 const LOCK_ROW: &str = "SELECT last_group FROM @.lane WHERE node = $1 AND number = $2 FOR UPDATE";
 const SET_ROW: &str = "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2";
 /// Positions that clients saw may be unknown to this database: it was promoted, or restored from a backup.
-const RAISE_FLOOR: &str = "UPDATE @.state s SET floor = CASE WHEN s.history = '' THEN s.floor ELSE s.floor + (1::int8 << 32) END,
+const RAISE_FLOOR: &str =
+    "UPDATE @.state s SET floor = CASE WHEN s.history = '' THEN s.floor ELSE s.floor + (1::int8 << 32) END,
         history = h.history
     FROM (SELECT (SELECT system_identifier FROM pg_control_system()) || '/'
         || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS history) h
@@ -229,8 +230,11 @@ impl Lane {
     async fn connect(&mut self) -> Result<((Connection, WriterStatements), bool), Failure> {
         let node = &self.node;
         let schema = &node.options.schema;
-        let connection =
-            node.connector.connect("webpush-lane").await.map_err(|error| Failure::Connection(error.to_string()))?;
+        let connection = node
+            .connector
+            .connect("webpush-lane")
+            .await
+            .map_err(|error| Failure::Connection(error.to_string()))?;
         let key: [&(dyn ToSql + Sync); 2] = [&Uuid(node.id), &self.number];
         let client = &connection.client;
         for (text, values) in [(RAISE_FLOOR, &[][..]), (CREATE_ROW, &key)] {

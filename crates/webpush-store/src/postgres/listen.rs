@@ -33,23 +33,20 @@ type Nodes = HashMap<[u8; 16], i64>;
 /// Listens until the task is aborted.
 pub(super) async fn run(node: Arc<Node>) {
     let mut nodes = None;
-    let mut is_first = true;
     loop {
-        if let Err(reason) = listen(&node, &mut nodes, is_first).await {
+        if let Err(reason) = listen(&node, &mut nodes).await {
             tracing::warn!("the connection for notifications of other nodes was lost: {reason}; retrying");
         }
-        is_first = false;
         sleep(PAUSE).await;
     }
 }
 
 /// Listens on one connection until it is lost.
-async fn listen(node: &Node, nodes: &mut Option<Nodes>, is_first: bool) -> Result<(), String> {
+async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
     let (sender, mut notifications) = mpsc::unbounded_channel();
     let connection = open(&node.connector, &node.options.schema, sender).await?;
-    if !is_first {
-        node.missed();
-    }
+    // There was a time without it.
+    node.missed();
     let mut beats = interval(HEARTBEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

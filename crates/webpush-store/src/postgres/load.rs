@@ -59,7 +59,9 @@ impl Needs {
                 }
                 Op::Subscribe(subscription) | Op::Restore(Record::Subscription(subscription)) => {
                     needs.subscriptions.insert((subscription.agent, subscription.id));
-                    needs.channels.extend(subscription.channel().map(|channel| (subscription.agent, channel)));
+                    needs
+                        .channels
+                        .extend(subscription.channel().map(|channel| (subscription.agent, channel)));
                 }
                 Op::Unsubscribe(agent, id) => {
                     needs.subscriptions.insert((*agent, *id));

@@ -107,7 +107,6 @@ impl Node {
         if self.gauges.is_up.swap(false, Ordering::AcqRel) {
             self.gauges.outages.fetch_add(1, Ordering::Relaxed);
             tracing::error!("the database cannot be written: {reason}; retrying");
-            eprintln!("OUTAGE {reason}");
         }
     }
 

@@ -142,8 +142,19 @@ impl<'p> Reader<'p> {
         };
         let body = Bytes::copy_from_slice(self.variable()?);
         let key = KeyId(key);
-        let draft =
-            Draft { id, agent, subscription, accepted, expires, urgency, topic, encoding, key, receipt, body };
+        let draft = Draft {
+            id,
+            agent,
+            subscription,
+            accepted,
+            expires,
+            urgency,
+            topic,
+            encoding,
+            key,
+            receipt,
+            body,
+        };
         Some(match position {
             Position::START => OutboundEntry::Unstored(Arc::new(draft)),
             position => Entry::Message(Arc::new(draft.into_message(position))).into(),

@@ -63,7 +63,8 @@ async fn send(
         let open = match connection.take() {
             Some(open) => open,
             None => {
-                let open = node.connector.connect("webpush-notify").await.map_err(|error| error.to_string())?;
+                let open =
+                    node.connector.connect("webpush-notify").await.map_err(|error| error.to_string())?;
                 open.client.batch_execute("SET synchronous_commit = off").await.map_err(describe)?;
                 open
             }

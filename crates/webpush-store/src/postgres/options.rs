@@ -186,14 +186,16 @@ mod tests {
 
     #[test]
     fn each_host_gets_its_port_and_the_common_settings() {
-        let hosts = options("postgres://push:secret@a:1,b:2/db?sslmode=require").hosts().expect("it is valid");
+        let hosts =
+            options("postgres://push:secret@a:1,b:2/db?sslmode=require").hosts().expect("it is valid");
         assert_eq!(hosts.iter().map(|host| host.get_ports()[0]).collect::<Vec<_>>(), [1, 2]);
         for host in &hosts {
             assert_eq!((host.get_user(), host.get_dbname()), (Some("push"), Some("db")));
             assert_eq!(host.get_password(), Some(&b"secret"[..]));
             assert_eq!((host.get_hosts().len(), host.get_ssl_mode()), (1, SslMode::Require));
         }
-        let with_file = Options { password: Some("other".to_owned()), ..options("postgres://push:secret@a/db") };
+        let with_file =
+            Options { password: Some("other".to_owned()), ..options("postgres://push:secret@a/db") };
         assert_eq!(with_file.hosts().expect("it is valid")[0].get_password(), Some(&b"other"[..]));
     }
 

@@ -211,7 +211,8 @@ mod tests {
 
     /// Returns the inboxes of each commit of a group.
     fn named(group: &Group) -> Vec<Vec<u8>> {
-        let of = |commit: &Commit| commit.ops.iter().filter_map(super::inbox).map(|id| id.as_bytes()[0]).collect();
+        let of =
+            |commit: &Commit| commit.ops.iter().filter_map(super::inbox).map(|id| id.as_bytes()[0]).collect();
         group.commits.iter().map(of).collect()
     }
 

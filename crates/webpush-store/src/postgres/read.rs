@@ -243,7 +243,12 @@ impl Readers {
     }
 
     /// Gives up a connection on which a read failed.
-    async fn discard(&self, slot: &Mutex<Option<Arc<Reader>>>, failed: &Arc<Reader>, error: tokio_postgres::Error) {
+    async fn discard(
+        &self,
+        slot: &Mutex<Option<Arc<Reader>>>,
+        failed: &Arc<Reader>,
+        error: tokio_postgres::Error,
+    ) {
         tracing::debug!("a read of the database failed: {}", super::connect::describe(error));
         slot.lock().await.take_if(|reader| Arc::ptr_eq(reader, failed));
     }

@@ -71,16 +71,15 @@ pub(super) async fn open(node: &Arc<Node>, runtime: &Handle, detail: Detail) -> 
 }
 
 /// Starts the transaction, and reads its first record so that the moment is fixed.
-async fn begin(
-    node: &Node,
-    detail: &Detail,
-) -> Result<(Connection, SnapshotStatements, Record), String> {
+async fn begin(node: &Node, detail: &Detail) -> Result<(Connection, SnapshotStatements, Record), String> {
     let schema = &node.options.schema;
     let connection = node.connector.connect("webpush-snapshot").await.map_err(|error| error.to_string())?;
     connection.client.batch_execute(BEGIN).await.map_err(describe)?;
     let position = if *detail == Detail::EVERYTHING { POSITION } else { FLOOR };
-    let row = connection.client.query_typed_one(&position.replace('@', schema), &[]).await.map_err(describe)?;
-    let position = values::position(&row, "position").map_err(|Damaged| "the state is not readable".to_owned())?;
+    let row =
+        connection.client.query_typed_one(&position.replace('@', schema), &[]).await.map_err(describe)?;
+    let position =
+        values::position(&row, "position").map_err(|Damaged| "the state is not readable".to_owned())?;
     let statements = SnapshotStatements::prepare(&connection, schema).await?;
     Ok((connection, statements, Record::Position(position)))
 }

@@ -150,12 +150,9 @@ pub(super) fn from_protocol(protocol: &Protocol) -> (i16, Option<Uuid>, Option<&
         Protocol::Rfc8030 => (0, None, None, None),
         Protocol::Autopush(channel) => (1, Some((*channel).into()), None, None),
         Protocol::Legacy => (2, None, None, None),
-        Protocol::Chromium(channel, app) => (
-            3,
-            Some((*channel).into()),
-            Some(app.category().as_bytes()),
-            Some(app.subtype().as_bytes()),
-        ),
+        Protocol::Chromium(channel, app) => {
+            (3, Some((*channel).into()), Some(app.category().as_bytes()), Some(app.subtype().as_bytes()))
+        }
     }
 }
 

@@ -33,7 +33,8 @@ pub(super) async fn write(
     let cleared: Vec<Uuid> = changes.cleared.iter().map(|id| (*id).into()).collect();
     let (gone, written, counted) = inbox_rows(loaded, changes);
     let (removed, subscribed) = subscription_rows(changes);
-    let deleted: Vec<_> = changes.deleted.iter().filter(|(inbox, _)| !changes.cleared.contains(inbox)).collect();
+    let deleted: Vec<_> =
+        changes.deleted.iter().filter(|(inbox, _)| !changes.cleared.contains(inbox)).collect();
     let deletes = (
         deleted.iter().map(|(inbox, _)| Uuid::from(*inbox)).collect::<Vec<_>>(),
         deleted.iter().map(|(_, position)| from_position(*position)).collect::<Vec<_>>(),
