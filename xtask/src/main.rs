@@ -9,11 +9,13 @@ mod image;
 mod interop;
 mod message;
 mod package;
+mod postgres;
 mod shell;
 mod tidy;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
 
 /// Tasks of this repository.
@@ -34,6 +36,8 @@ enum Task {
     Interop(interop::Options),
     /// Build the Debian package, install it, run it by its unit, upgrade and purge it. Needs root.
     Package(package::Options),
+    /// Run a command with a PostgreSQL, with or without standbys, that exists only for it.
+    Postgres(postgres::Options),
     /// Print every requirement of the RFCs with its test; fails if one has none.
     Conformance,
     /// Check the house rules: words, names, dependencies, import cycles, layout, links.
@@ -41,23 +45,27 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Task::parse() {
-        Task::Assets(options) => assets::run_task(&options),
-        Task::Bench(options) => bench::run(&options),
-        Task::Budget(options) => budget::run(&options),
-        Task::Hostile(options) => hostile::run(&options),
-        Task::Image(options) => image::run(&options),
-        Task::Interop(options) => interop::run(&options),
-        Task::Package(options) => package::run(&options),
-        Task::Conformance => conformance::run(),
-        Task::Tidy(options) => tidy::run(&options),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    match run(Task::parse()) {
+        Ok(status) => status,
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let is_good = match task {
+        Task::Assets(options) => assets::run_task(&options)?,
+        Task::Bench(options) => bench::run(&options)?,
+        Task::Budget(options) => budget::run(&options)?,
+        Task::Hostile(options) => hostile::run(&options)?,
+        Task::Image(options) => image::run(&options)?,
+        Task::Interop(options) => interop::run(&options)?,
+        Task::Package(options) => package::run(&options)?,
+        Task::Postgres(options) => return postgres::run(&options),
+        Task::Conformance => conformance::run()?,
+        Task::Tidy(options) => tidy::run(&options)?,
+    };
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
