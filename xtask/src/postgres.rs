@@ -67,7 +67,7 @@ async fn run_command(options: &Options) -> Result<ExitCode> {
 
 /// A primary and its standbys.
 struct Cluster {
-    /// The primary is the first. Fields are dropped in this order: servers stop before their files are removed.
+    /// The primary is the first. Dropped before the directory: servers stop, then their files go.
     servers: Vec<Server>,
     directory: TempDir,
 }
