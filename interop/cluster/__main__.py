@@ -4,11 +4,14 @@ import argparse
 import asyncio
 import sys
 import time
+import unittest
+from pathlib import Path
 
 import agents
 import history
 import load
 import senders
+import suite
 import summary
 from checker import Verdict
 
@@ -34,6 +37,11 @@ def run_check(arguments):
     return summary.print_verdict(Verdict(history.read(arguments.directory)))
 
 
+def run_tests(_):
+    found = unittest.defaultTestLoader.discover(str(Path(__file__).parent))
+    return unittest.TextTestRunner().run(found).wasSuccessful()
+
+
 def parse():
     parser = argparse.ArgumentParser(prog="interop/cluster", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -45,9 +53,18 @@ def parse():
     command.add_argument("--seconds", type=float, default=30, help="to send for [default: %(default)s]")
     command.set_defaults(run=run_load)
 
+    command = commands.add_parser("suite", help="make faults under load, and print a row for each")
+    suite.add_arguments(command)
+    load.add_arguments(command)
+    load.add_settle_argument(command)
+    command.set_defaults(run=suite.run)
+
     command = commands.add_parser("check", help="check the histories in a directory")
     command.add_argument("directory")
     command.set_defaults(run=run_check)
+
+    command = commands.add_parser("test", help="test the checker")
+    command.set_defaults(run=run_tests)
 
     for name, module in (("agents", agents), ("senders", senders)):
         command = commands.add_parser(name, help=f"run the process of the {name} only")

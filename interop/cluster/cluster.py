@@ -1,0 +1,81 @@
+"""The cluster under test: nodes of the server, and the members of its PostgreSQL cluster if it has one."""
+
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from processes import Program, wait_until
+
+
+class Node(Program):
+    """A node of the server at an address (HOST:PORT)."""
+
+    def __init__(self, name, address, *arguments, **options):
+        super().__init__(name, *arguments, **options)
+        self.address = address
+
+    def is_ready(self):
+        """Returns true if the node can store messages."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/__heartbeat__", timeout=2) as response:
+                return response.status == 200
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def wait_until_ready(self):
+        wait_until(self.is_ready, f"{self.name} is ready (see {self.log})")
+
+
+@dataclass
+class Cluster:
+    directory: Path
+    nodes: list[Node]
+    # A `postgres.Postgres`; `None` for a node with the embedded store.
+    postgres: object = None
+    # A `network.Network` if each program has a namespace of its own.
+    network: object = None
+    # A `Program` between nodes and PostgreSQL.
+    pgbouncer: object = None
+    # What a node's URLs begin with.
+    origin: str = ""
+    on_stop: list = field(default_factory=list)
+
+    def addresses(self):
+        return [node.address for node in self.nodes]
+
+    def wait_until_ready(self):
+        if self.postgres:
+            self.postgres.wait_until_replicated()
+        for node in self.nodes:
+            node.wait_until_ready()
+
+    def stop(self):
+        for node in self.nodes:
+            node.kill()
+        if self.pgbouncer:
+            self.pgbouncer.kill()
+        if self.postgres:
+            self.postgres.stop()
+        if self.network:
+            self.network.remove()
+        for action in self.on_stop:
+            action()
+
+
+def start_single(binary, directory, port):
+    """Returns a running node with the embedded store."""
+    directory.mkdir(parents=True, exist_ok=True)
+    address = f"127.0.0.1:{port}"
+    origin = f"http://{address}"
+    argv = [binary, "serve", "--port", port, "--data-dir", directory / "data", "--admin", "off", "--origin", origin]
+    node = Node("node-1", address, argv, directory / "node-1.log")
+    node.start()
+    node.wait_until_ready()
+    return Cluster(directory, [node], origin=origin)
+
+
+def pause(seconds):
+    """Lets the load go on while a fault lasts, or after it."""
+    time.sleep(seconds)

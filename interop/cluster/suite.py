@@ -1,0 +1,109 @@
+"""Runs faults one after the other under continuous load, and prints a row for each."""
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import history
+import load
+import summary
+from cluster import pause, start_single
+from faults import FAULTS
+from processes import Stuck
+from rows import BEGIN, END
+
+# For agents to come back after a fault, before the next one.
+RECOVERY = 8.0
+
+
+def add_arguments(parser):
+    parser.add_argument("--server", required=True, type=Path, metavar="PROGRAM", help="webpush-server")
+    parser.add_argument("--cluster", default="single", choices=["single"],
+                        help="single: one node with the embedded store [default: %(default)s]")
+    parser.add_argument("--port", type=int, default=21300, help="the first of the ports to use [default: %(default)s]")
+    parser.add_argument("--only", metavar="FAULT,…", help="the faults to make, in this order [default: all]")
+    parser.add_argument("--list", action="store_true", help="print the names of the faults and what they need")
+    parser.add_argument("--minutes", type=float, default=10,
+                        help="begin no fault after this time [default: %(default)s]")
+
+
+def choose(arguments):
+    """Returns the faults to make."""
+    if not arguments.only:
+        return FAULTS
+    by_name = {fault.name: fault for fault in FAULTS}
+    names = arguments.only.split(",")
+    if unknown := [name for name in names if name not in by_name]:
+        sys.exit(f"no fault named {', '.join(unknown)}: see --list")
+    return [by_name[name] for name in names]
+
+
+def print_list():
+    for fault in FAULTS:
+        needs = f" (needs {', '.join(fault.needs)})" if fault.needs else ""
+        print(f"{fault.name:24} {fault.title}{needs}")
+    return True
+
+
+def start_cluster(arguments, directory):
+    return start_single(arguments.server, directory, arguments.port)
+
+
+def run(arguments):
+    if arguments.list:
+        return print_list()
+    faults = choose(arguments)
+    # A node has a descriptor for each agent.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    directory = Path(arguments.directory)
+    with tempfile.TemporaryDirectory(prefix="webpush-cluster-") as scratch:
+        cluster = start_cluster(arguments, Path(scratch))
+        running = load.Load(arguments, cluster.addresses())
+        try:
+            running.start()
+            left_out = make_faults(cluster, running, faults, directory, time.monotonic() + 60 * arguments.minutes)
+            verdict = running.settle(arguments.settle)
+        finally:
+            running.stop()
+            cluster.stop()
+            for log in Path(scratch).glob("*.log"):
+                (directory / log.name).write_bytes(log.read_bytes())
+    is_good = summary.print_verdict(verdict)
+    for line in left_out:
+        print(line)
+    return is_good
+
+
+def make_faults(cluster, running, faults, directory, deadline):
+    """Returns lines about faults that were not made."""
+    marks = history.Recorder(directory / "suite.jsonl")
+    left_out = []
+    pause(RECOVERY)
+    for fault in faults:
+        if lack := fault.lacks(cluster):
+            left_out.append(f"not made: {fault.title}: needs {lack}")
+            continue
+        if time.monotonic() > deadline:
+            left_out.append(f"not made: {fault.title}: the time is over")
+            continue
+        began = time.monotonic()
+        print(f"{fault.title} …", file=sys.stderr, flush=True)
+        marks.record("suite", "mark", mark=BEGIN, row=fault.title)
+        more = fault.run(cluster) or {}
+        try:
+            cluster.wait_until_ready()
+        except Stuck as error:
+            more["stuck"] = str(error)
+        pause(RECOVERY)
+        marks.record("suite", "mark", mark=END, row=fault.title, **more)
+        marks.flush()
+        running.check_processes()
+        print(f"  {time.monotonic() - began:.0f} s {more.get('stuck', '')}", file=sys.stderr, flush=True)
+        if "stuck" in more:
+            left_out.append(f"the cluster did not recover from {fault.title}: {more['stuck']}")
+            break
+    marks.close()
+    return left_out
