@@ -1,12 +1,13 @@
 """What a history says about each message, connection and receipt. `checker` judges it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
 class Message:
     number: int
+    sender: str
     subscription: str
     protocol: str
     node: str
@@ -69,8 +70,8 @@ class History:
             match event["event"]:
                 case "sent":
                     self.messages[event["number"]] = Message(
-                        event["number"], event["subscription"], event["protocol"], event["node"], event["at"],
-                        event["ttl"], event.get("topic"), event["receipt"])
+                        event["number"], event["client"], event["subscription"], event["protocol"], event["node"],
+                        event["at"], event["ttl"], event.get("topic"), event["receipt"])
                 case "accepted" | "refused" | "unknown" as outcome:
                     message = self.messages[event["number"]]
                     message.outcome, message.ended = outcome, event["at"]
@@ -97,12 +98,22 @@ class History:
                     self.violations.append(event)
                 case "mark":
                     self.marks.append(event)
-        # A receipt may arrive before its message's 202 has been read.
-        for event in late_receipts:
+        # At the end, because a receipt may arrive before its message's 202 has been read.
+        self.assign(late_receipts, by_id)
+
+    def assign(self, receipts, by_id):
+        """Gives receipts to their messages. A sender does not know the URLs of those of unknown outcome."""
+        unknown = Counter(message.sender for message in self.messages.values()
+                          if message.wants_receipt and message.outcome in ("unknown", None))
+        strange = set()
+        for event in receipts:
             if message := by_id.get(event["message"]):
                 message.receipts.append(event)
-            else:
-                self.violations.append({**event, "event": "receipt for an unknown message"})
+            elif event["message"] not in strange:
+                strange.add(event["message"])
+                unknown[event["client"]] -= 1
+                if unknown[event["client"]] < 0:
+                    self.violations.append({**event, "event": "receipt for an unknown message"})
 
     def receive(self, event):
         message = self.messages.get(event["number"])

@@ -13,7 +13,7 @@ class Row:
     refused: int
     unknown: int
     lost: int
-    # Lost or repeated because a stale standby was forced up: its operator chose to lose them.
+    # Lost because a stale standby was forced up: its operator chose to lose them.
     given_up: int
     twice: int
     after_acknowledgement: int
@@ -44,32 +44,35 @@ def percentile(values, share):
 def make_row(verdict, name, spans, given_up=None):
     """Returns the row of the messages that were sent, and the agents that were lost, in spans of time.
 
-    `given_up` is the span of acceptance, if any, in which losses are those of a standby that was forced up.
+    `given_up` is the span, if any, of which a standby that was forced up has nothing: neither what was accepted in it
+    nor what was acknowledged.
     """
     history = verdict.history
 
     def is_inside(time):
         return any(begin <= time < end for begin, end in spans)
 
+    def is_given_up(message):
+        times = [message.ended, *(acknowledgement["at"] for acknowledgement in message.acknowledged)]
+        return given_up and any(given_up[0] <= time <= given_up[1] for time in times)
+
     inside = [message for message in history.messages.values() if is_inside(message.sent)]
+    judged = [message for message in inside if not is_given_up(message)]
+    forgiven = [message for message in inside if is_given_up(message)]
 
     def count(numbers):
-        return sum(message.number in numbers for message in inside)
-
-    def is_given_up(message):
-        return given_up and message.number in verdict.lost and given_up[0] <= message.ended <= given_up[1]
+        return sum(message.number in numbers for message in judged)
 
     lost_agents = [lost for lost in history.disconnections if is_inside(lost.at)]
     back = [lost.seconds for lost in lost_agents if lost.seconds is not None]
-    forgiven = sum(bool(is_given_up(message)) for message in inside)
     return Row(
         name=name,
         accepted=sum(message.is_accepted for message in inside),
         refused=sum(message.outcome == "refused" for message in inside),
         unknown=sum(message.outcome in ("unknown", None) for message in inside),
-        lost=count(verdict.lost) - forgiven,
-        given_up=forgiven,
-        twice=count(verdict.repeated),
+        lost=count(verdict.lost),
+        given_up=sum(message.number in verdict.lost for message in forgiven),
+        twice=sum(message.number in verdict.repeated for message in inside),
         after_acknowledgement=count(verdict.after_acknowledgement),
         disordered=count(verdict.disordered),
         missing_receipts=count(verdict.missing_receipts),

@@ -13,6 +13,7 @@ from cluster import pause, start_single
 from faults import FAULTS
 from processes import Stuck
 from rows import BEGIN, END
+from simple import start_simple
 
 # For agents to come back after a fault, before the next one.
 RECOVERY = 8.0
@@ -20,8 +21,13 @@ RECOVERY = 8.0
 
 def add_arguments(parser):
     parser.add_argument("--server", required=True, type=Path, metavar="PROGRAM", help="webpush-server")
-    parser.add_argument("--cluster", default="single", choices=["single"],
-                        help="single: one node with the embedded store [default: %(default)s]")
+    parser.add_argument("--cluster", default="single", choices=["single", "simple"],
+                        help="single: one node with the embedded store; simple: nodes, a primary and standbys, without "
+                             "Patroni [default: %(default)s]")
+    parser.add_argument("--nodes", type=int, default=3, help="nodes of simple [default: %(default)s]")
+    parser.add_argument("--standbys", type=int, default=2, help="standbys of simple [default: %(default)s]")
+    parser.add_argument("--namespaces", action="store_true",
+                        help="with a network namespace for each program, so that they can be cut off (as root)")
     parser.add_argument("--port", type=int, default=21300, help="the first of the ports to use [default: %(default)s]")
     parser.add_argument("--only", metavar="FAULT,…", help="the faults to make, in this order [default: all]")
     parser.add_argument("--list", action="store_true", help="print the names of the faults and what they need")
@@ -48,6 +54,8 @@ def print_list():
 
 
 def start_cluster(arguments, directory):
+    if arguments.cluster == "simple":
+        return start_simple(arguments, directory)
     return start_single(arguments.server, directory, arguments.port)
 
 
@@ -84,6 +92,7 @@ def make_faults(cluster, running, faults, directory, deadline):
     pause(RECOVERY)
     for fault in faults:
         if lack := fault.lacks(cluster):
+            # A fault that was asked for by its name must be made.
             left_out.append(f"not made: {fault.title}: needs {lack}")
             continue
         if time.monotonic() > deadline:

@@ -191,6 +191,11 @@ class Receipts(unittest.TestCase):
     def test_one_for_nothing_that_was_sent_is_a_violation(self):
         self.assertTrue(Script().receipt(1, 3).verdict().history.violations)
 
+    def test_one_may_be_for_a_message_of_unknown_outcome(self):
+        script = Script().send(1, 0, receipt=True, outcome="unknown").receipt(1, 3).receipt(1, 4)
+        self.assertEqual(script.verdict().history.violations, [])
+        self.assertTrue(script.receipt(2, 5).verdict().history.violations)
+
 
 class Identity(unittest.TestCase):
     def test_a_message_that_nobody_sent_or_of_another_subscription_is_a_violation(self):
