@@ -10,19 +10,25 @@ from pathlib import Path
 import agents
 import history
 import load
+import measure
 import senders
 import suite
 import summary
 from checker import Verdict
 
 
+def split(text):
+    return text.split(",")
+
+
 def add_nodes(parser):
-    parser.add_argument("--nodes", required=True, type=lambda text: text.split(","), metavar="HOST:PORT,…",
-                        help="addresses of the nodes")
+    parser.add_argument("--nodes", required=True, type=split, metavar="HOST:PORT,…", help="addresses of the nodes")
+    parser.add_argument("--mcs", default=[], type=split, metavar="HOST:PORT,…",
+                        help="their listeners for Chromium, in the same order")
 
 
 def run_load(arguments):
-    running = load.Load(arguments, arguments.nodes)
+    running = load.Load(arguments, arguments.nodes, arguments.mcs)
     try:
         running.start()
         time.sleep(arguments.seconds)
@@ -58,6 +64,12 @@ def parse():
     load.add_arguments(command)
     load.add_settle_argument(command)
     command.set_defaults(run=suite.run)
+
+    command = commands.add_parser("measure", help="measure delivery between nodes, and reconnecting after a kill")
+    measure.add_arguments(command)
+    load.add_arguments(command)
+    load.add_settle_argument(command)
+    command.set_defaults(run=measure.run)
 
     command = commands.add_parser("check", help="check the histories in a directory")
     command.add_argument("directory")

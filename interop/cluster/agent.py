@@ -3,18 +3,17 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import message
 from history import Recorder
-from http1 import FAILURES, NotSent, Pool
+from http1 import FAILURES, Broken, NotSent, Pool
 from nodes import Nodes
 
 # Longest wait for the response to a request.
 PATIENCE = 10.0
 # An agent that has heard nothing for this time asks whether its node is there, and waits for `PATIENCE`.
 IDLE = 10.0
-# One in this number of messages makes its agent leave without acknowledging it.
-FORGETFUL = 100
 
 
 class Forgotten(Exception):
@@ -31,6 +30,8 @@ class Fleet:
     # Mean time for which an agent stays connected, and longest time for which it is away.
     stay: float
     away: float
+    # One in this number of messages makes its agent leave without acknowledging it; 0 for none.
+    forgetful: int
     # Set when agents are to come back and stay.
     settling: asyncio.Event = field(default_factory=asyncio.Event)
     # Few connect at once, or all would time out on a busy machine.
@@ -121,6 +122,15 @@ class Agent:
         """Tells senders of a subscription."""
         self.fleet.subscriptions.append({"name": name, "path": path, "protocol": self.protocol, **members})
 
+    async def subscribe(self, node):
+        """Subscribes as RFC 8030 has it, and returns the path of the subscription."""
+        response = await self.fleet.pool.request(node, "POST", "/subscribe")
+        if response.status != 201:
+            raise Broken(f"subscribe: {response.status}")
+        push = response.headers["link"].split('>; rel="urn:ietf:params:push"')[0].split("<")[-1]
+        self.publish(self.name, urlsplit(push).path)
+        return urlsplit(response.headers["location"]).path
+
     def receive(self, subscription, body):
         """Notes a message for a subscription. Returns its identity; `None` if its body is damaged."""
         try:
@@ -133,7 +143,8 @@ class Agent:
 
     def forgets(self):
         """Returns true if the agent is to leave now, without acknowledging the message."""
-        return not self.fleet.settling.is_set() and self.fleet.random.randrange(FORGETFUL) == 0
+        fleet = self.fleet
+        return bool(fleet.forgetful) and not fleet.settling.is_set() and fleet.random.randrange(fleet.forgetful) == 0
 
     def delete(self, path, number):
         """Acknowledges a message by DELETE, at any node, until one has responded."""

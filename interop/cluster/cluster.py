@@ -6,15 +6,15 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from processes import Program, wait_until
+from processes import Program, Stuck, wait_until
 
 
 class Node(Program):
-    """A node of the server at an address (HOST:PORT)."""
+    """A node of the server at an address (HOST:PORT), with a listener for Chromium at another one."""
 
-    def __init__(self, name, address, *arguments, **options):
+    def __init__(self, name, address, mcs, *arguments, **options):
         super().__init__(name, *arguments, **options)
-        self.address = address
+        self.address, self.mcs = address, mcs
 
     def is_ready(self):
         """Returns true if the node can store messages."""
@@ -25,7 +25,9 @@ class Node(Program):
             return False
 
     def wait_until_ready(self):
-        wait_until(self.is_ready, f"{self.name} is ready (see {self.log})")
+        wait_until(lambda: self.is_ready() or not self.is_alive(), f"{self.name} is ready")
+        if not self.is_alive():
+            raise Stuck(f"{self.name} ended with status {self.process.returncode}: {self.last_line()}")
 
 
 @dataclass
@@ -67,10 +69,11 @@ class Cluster:
 def start_single(binary, directory, port):
     """Returns a running node with the embedded store."""
     directory.mkdir(parents=True, exist_ok=True)
-    address = f"127.0.0.1:{port}"
+    address, mcs = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
     origin = f"http://{address}"
-    argv = [binary, "serve", "--port", port, "--data-dir", directory / "data", "--admin", "off", "--origin", origin]
-    node = Node("node-1", address, argv, directory / "node-1.log")
+    argv = [binary, "serve", "--port", port, "--data-dir", directory / "data", "--admin", "off", "--origin", origin,
+            "--plaintext", "--chromium", mcs]
+    node = Node("node-1", address, mcs, argv, directory / "node-1.log")
     node.start()
     node.wait_until_ready()
     return Cluster(directory, [node], origin=origin)

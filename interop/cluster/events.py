@@ -73,12 +73,7 @@ class Events(Agent):
 
     async def connect(self, node):
         if self.path is None:
-            response = await self.fleet.pool.request(node, "POST", "/subscribe")
-            if response.status != 201:
-                raise Broken(f"subscribe: {response.status}")
-            self.path = urlsplit(response.headers["location"]).path
-            push = response.headers["link"].split('>; rel="urn:ietf:params:push"')[0].split("<")[-1]
-            self.publish(self.name, urlsplit(push).path)
+            self.path = await self.subscribe(node)
         self.stream = await EventStream.open(node, self.path, self.last_id)
 
     async def listen(self, until):

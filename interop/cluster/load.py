@@ -30,7 +30,7 @@ def add_settle_argument(parser):
 class Load:
     """Call `start`, `settle` and `stop`."""
 
-    def __init__(self, arguments, nodes):
+    def __init__(self, arguments, nodes, mcs):
         self.directory = Path(arguments.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         if any(self.directory.glob("*.jsonl")):
@@ -41,6 +41,8 @@ class Load:
         for name in vars(parser.parse_args(["--directory", "."])):
             self.options += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
         self.options += ["--nodes", ",".join(nodes)]
+        if mcs:
+            self.options += ["--mcs", ",".join(mcs)]
         self.processes = {}
 
     def run(self, command):

@@ -9,14 +9,16 @@ AVOIDED_SECONDS = 3.0
 class Nodes:
     """Addresses (HOST:PORT), all alike."""
 
-    def __init__(self, addresses, random):
-        self.addresses, self.random = list(addresses), random
+    def __init__(self, addresses, random, prefers_first=False):
+        self.addresses, self.random, self.prefers_first = list(addresses), random, prefers_first
         self.failed = {}
 
     def choose(self, last=None):
         """Returns a node: any but `last` if there is another one that works."""
         now = time.monotonic()
         good = [node for node in self.addresses if self.failed.get(node, 0) < now]
+        if self.prefers_first and self.addresses[0] in good:
+            return self.addresses[0]
         others = [node for node in good if node != last]
         return self.random.choice(others or good or self.addresses)
 

@@ -46,6 +46,9 @@ class Program:
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def last_line(self):
+        return (Path(self.log).read_text(errors="replace").splitlines() or [""])[-1]
+
     def send(self, number):
         self.process.send_signal(number)
 

@@ -107,7 +107,7 @@ def make_rows(verdict):
             rows.append(make_row(verdict, mark["row"], [span], mark.get("given_up")))
     borders = [0.0, *(time for span in sorted(spans) for time in span), float("inf")]
     rest = list(zip(borders[::2], borders[1::2]))
-    rows.append(make_row(verdict, "no fault" if rows else "all", rest))
+    rows.append(make_row(verdict, "between the faults" if rows else "all", rest))
     return rows
 
 

@@ -62,14 +62,14 @@ def build(cluster, arguments, programs):
     for index in range(arguments.nodes):
         name = f"node-{index + 1}"
         options, host = place(name)
-        port = next(ports)
+        port, mcs = next(ports), f"{host}:{next(ports)}"
         # The last node reaches its store through PgBouncer.
         through = index and index + 1 == arguments.nodes and cluster.pgbouncer
         store = f"{through.host}:{through.port}" if through else hosts
         argv = [arguments.server, "serve", "--host", host, "--port", port, "--plaintext", "--admin", "off",
                 "--store", f"postgres://postgres@{store}/postgres", "--store-secret-file", secret,
-                "--data-dir", directory / name, "--origin", cluster.origin]
-        cluster.nodes.append(Node(name, f"{host}:{port}", argv, directory / f"{name}.log", **options))
+                "--data-dir", directory / name, "--origin", cluster.origin, "--chromium", mcs]
+        cluster.nodes.append(Node(name, f"{host}:{port}", mcs, argv, directory / f"{name}.log", **options))
     for node in cluster.nodes:
         node.start()
     cluster.wait_until_ready()

@@ -1,5 +1,6 @@
 """Runs faults one after the other under continuous load, and prints a row for each."""
 
+import contextlib
 import resource
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from simple import start_simple
 RECOVERY = 8.0
 
 
-def add_arguments(parser):
+def add_cluster_arguments(parser):
     parser.add_argument("--server", required=True, type=Path, metavar="PROGRAM", help="webpush-server")
     parser.add_argument("--cluster", default="single", choices=["single", "simple"],
                         help="single: one node with the embedded store; simple: nodes, a primary and standbys, without "
@@ -29,6 +30,10 @@ def add_arguments(parser):
     parser.add_argument("--namespaces", action="store_true",
                         help="with a network namespace for each program, so that they can be cut off (as root)")
     parser.add_argument("--port", type=int, default=21300, help="the first of the ports to use [default: %(default)s]")
+
+
+def add_arguments(parser):
+    add_cluster_arguments(parser)
     parser.add_argument("--only", metavar="FAULT,…", help="the faults to make, in this order [default: all]")
     parser.add_argument("--list", action="store_true", help="print the names of the faults and what they need")
     parser.add_argument("--minutes", type=float, default=10,
@@ -59,26 +64,37 @@ def start_cluster(arguments, directory):
     return start_single(arguments.server, directory, arguments.port)
 
 
+@contextlib.contextmanager
+def under_load(arguments):
+    """A cluster, and a load that has begun. Logs are copied beside the histories."""
+    # A node has a descriptor for each agent.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="webpush-cluster-")))
+        stack.callback(copy_logs, scratch, Path(arguments.directory))
+        cluster = start_cluster(arguments, scratch)
+        stack.callback(cluster.stop)
+        running = load.Load(arguments, cluster.addresses(), [node.mcs for node in cluster.nodes])
+        stack.callback(running.stop)
+        running.start()
+        yield cluster, running
+
+
+def copy_logs(source, target):
+    target.mkdir(parents=True, exist_ok=True)
+    for log in source.glob("**/*.log"):
+        (target / log.name.replace("data", log.parent.name)).write_bytes(log.read_bytes())
+
+
 def run(arguments):
     if arguments.list:
         return print_list()
     faults = choose(arguments)
-    # A node has a descriptor for each agent.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    directory = Path(arguments.directory)
-    with tempfile.TemporaryDirectory(prefix="webpush-cluster-") as scratch:
-        cluster = start_cluster(arguments, Path(scratch))
-        running = load.Load(arguments, cluster.addresses())
-        try:
-            running.start()
-            left_out = make_faults(cluster, running, faults, directory, time.monotonic() + 60 * arguments.minutes)
-            verdict = running.settle(arguments.settle)
-        finally:
-            running.stop()
-            cluster.stop()
-            for log in Path(scratch).glob("*.log"):
-                (directory / log.name).write_bytes(log.read_bytes())
+    with under_load(arguments) as (cluster, running):
+        deadline = time.monotonic() + 60 * arguments.minutes
+        left_out = make_faults(cluster, running, faults, running.directory, deadline)
+        verdict = running.settle(arguments.settle)
     is_good = summary.print_verdict(verdict)
     for line in left_out:
         print(line)
