@@ -41,20 +41,22 @@ def percentile(values, share):
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
-def make_row(verdict, name, spans, given_up=None):
+def make_row(verdict, name, spans):
     """Returns the row of the messages that were sent, and the agents that were lost, in spans of time.
 
-    `given_up` is the span, if any, of which a standby that was forced up has nothing: neither what was accepted in it
-    nor what was acknowledged.
+    Marks may name a span `given_up`, of which a standby that was forced up has nothing: neither what was accepted in
+    it nor what was acknowledged.
     """
     history = verdict.history
+
+    given_up = [mark["given_up"] for mark in history.marks if "given_up" in mark]
 
     def is_inside(time):
         return any(begin <= time < end for begin, end in spans)
 
     def is_given_up(message):
         times = [message.ended, *(acknowledgement["at"] for acknowledgement in message.acknowledged)]
-        return given_up and any(given_up[0] <= time <= given_up[1] for time in times)
+        return any(begin <= time <= end for begin, end in given_up for time in times)
 
     inside = [message for message in history.messages.values() if is_inside(message.sent)]
     judged = [message for message in inside if not is_given_up(message)]
@@ -104,7 +106,7 @@ def make_rows(verdict):
         elif mark["row"] in open_marks:
             span = open_marks.pop(mark["row"]), mark["at"]
             spans.append(span)
-            rows.append(make_row(verdict, mark["row"], [span], mark.get("given_up")))
+            rows.append(make_row(verdict, mark["row"], [span]))
     borders = [0.0, *(time for span in sorted(spans) for time in span), float("inf")]
     rest = list(zip(borders[::2], borders[1::2]))
     rows.append(make_row(verdict, "between the faults" if rows else "all", rest))
