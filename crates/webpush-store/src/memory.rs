@@ -13,8 +13,8 @@ pub use faults::Faults;
 
 use crate::observer::HandleId;
 use crate::{
-    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Quota, Snapshot, Store,
-    StoreError,
+    CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Quota, Snapshot,
+    Statistics, Store, StoreError,
 };
 use commits::Commits;
 use faults::FaultState;
@@ -57,6 +57,15 @@ impl MemoryStore {
     #[must_use]
     pub fn with_quota(quota: Quota) -> Self {
         Self::on(Arc::new(Shared { model: Mutex::new(Model::new(quota)), ..Shared::default() }))
+    }
+
+    /// Creates an empty model that behaves like the database of several machines.
+    ///
+    /// A handle gets notices in place of the events of other handles' commits.
+    #[must_use]
+    pub fn shared() -> Self {
+        let commits = Commits::shared();
+        Self::on(Arc::new(Shared { commits, ..Shared::default() }))
     }
 
     fn on(shared: Arc<Shared>) -> Self {
@@ -134,7 +143,11 @@ impl Store for MemoryStore {
     }
 
     fn notify(&self, notice: Notice) {
-        self.0.shared.commits.observers.notify(self.0.id, &notice);
+        self.0.shared.commits.notify(self.0.id, &notice);
+    }
+
+    fn is_shared(&self) -> bool {
+        self.0.shared.commits.is_shared
     }
 
     async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
@@ -182,6 +195,11 @@ impl Store for MemoryStore {
         }
         let records = self.0.with(|model| model.snapshot(detail))?;
         Ok(Box::new(records.into_iter().map(Ok)))
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        let is_down = self.0.faults.is_down.load(Ordering::Acquire);
+        is_down.then(|| Statistics { is_up: false, ..Statistics::default() })
     }
 
     fn close(&self) {

@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Observes every commit of a store; registered with [`Store::watch`](crate::Store::watch).
 ///
 /// The store calls it on a thread of its own, for commits to the same inbox in the order in which they are applied, before
-/// the submitter's [`Done`](crate::Done). An observer must be quick, must not block, must not panic, and must not call
+/// the submitter's [`Done`](crate::Done). (A shared store calls [`noticed`](Self::noticed) for the commits of other
+/// handles.) An observer must be quick, must not block, must not panic, and must not call
 /// [`Store::watch`](crate::Store::watch) or [`Store::close`](crate::Store::close).
 pub trait CommitObserver: Send + Sync + 'static {
     /// A commit was applied, with the requested durability.
@@ -77,6 +78,16 @@ impl Observers {
         self.each(|handle, observer| {
             let origin = if handle == by { Origin::Own } else { Origin::Other };
             observer.committed(&CommitEvent { applied, origin, durability });
+        });
+    }
+
+    /// Tells only the observers of the handle that committed.
+    pub(crate) fn committed_own(&self, by: HandleId, applied: &[Applied], durability: Durability) {
+        let event = CommitEvent { applied, origin: Origin::Own, durability };
+        self.each(|handle, observer| {
+            if handle == by {
+                observer.committed(&event);
+            }
         });
     }
 

@@ -54,7 +54,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Registers an observer of every commit from now on, through this handle or any other.
     ///
-    /// It hears of the commits of other processes by notices.
+    /// For commits of other handles, a shared store sends notices in place of events.
     ///
     /// It is removed when this handle is closed.
     fn watch(&self, observer: Arc<dyn CommitObserver>);

@@ -27,6 +27,7 @@ pub(super) struct FaultState {
     pub(super) fails_commits: AtomicBool,
     pub(super) fails_subscription_reads: AtomicBool,
     pub(super) fails_snapshots: AtomicBool,
+    pub(super) is_down: AtomicBool,
     pub(super) holds_commits: AtomicBool,
     pub(super) held: Mutex<Vec<(Vec<Op>, Durability, Done)>>,
 }
@@ -49,6 +50,19 @@ impl Faults {
     /// Makes snapshots fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable).
     pub fn fail_snapshots(&self, fail: bool) {
         self.0.faults.fails_snapshots.store(fail, Ordering::Release);
+    }
+
+    /// Makes the statistics of the handle say that the store is down.
+    pub fn report_down(&self, is_down: bool) {
+        self.0.faults.is_down.store(is_down, Ordering::Release);
+    }
+
+    /// Loses the notices to all handles, until it is called with `false`, when their observers hear that they missed some.
+    pub fn lose_notices(&self, lose: bool) {
+        let commits = &self.0.shared.commits;
+        if commits.loses_notices.swap(lose, Ordering::AcqRel) && !lose {
+            commits.observers.missed();
+        }
     }
 
     /// Delays commits, like a disk that does not respond, until [`Faults::release_commits`].
