@@ -9,6 +9,7 @@
 //! | the effects of each commit | `service::commit_observer` |
 //! | the publish path of a message; its receipt subscription | [`publish`]; `publish::receipt_subscription` |
 //! | open sessions, and their notification of new messages | [`session_registry`] |
+//! | reading again after notices of other nodes were lost | [`catch_up`] |
 //! | settling, expiry, removal of idle inboxes | [`settling`], [`sweep`], [`idle`] |
 //! | removal of inboxes and subscriptions on request | `removal` |
 //! | limits and timeouts | [`limits`] |
@@ -28,12 +29,14 @@
 //! | the system clock and random bytes | [`system`] |
 //!
 //! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and call [`sweep::start`], [`idle::start`],
-//! [`settling::start`] and [`memory_watch::start`]. Call [`publish::find`] and then [`publish::accept`] for each message, and
+//! [`settling::start`] and [`memory_watch::start`]; for a store that several nodes share also [`catch_up::start`]. Call
+//! [`publish::find`] and then [`publish::accept`] for each message, and
 //! [`SessionRegistry::register`](session_registry::SessionRegistry::register) for each session. At shutdown call
 //! [`Drain::finish`](drain::Drain::finish).
 
 pub mod bearer_tokens;
 pub mod broadcasts;
+pub mod catch_up;
 pub mod client_addr;
 pub mod drain;
 pub mod error;

@@ -30,7 +30,7 @@ pub use acme::AcmeCounts;
 pub use agents::{Agents, ClosedBy};
 pub use connections::ConnectionCounts;
 pub use gateway::{GatewayCounts, GatewayOutcome};
-pub use messages::Messages;
+pub use messages::{LiveResult, Messages};
 pub use process::{Process, descriptor_limit};
 pub use refusals::Refusals;
 

@@ -9,8 +9,10 @@ pub use receipt_subscription::Receipts;
 
 use crate::client_addr::ClientAddr;
 use crate::error::ServiceError;
+use crate::metrics::LiveResult;
 use crate::rate_limits::PushStage;
 use crate::service::Service;
+use crate::trace::Stage;
 use crate::vapid_cache::TokenAudience;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use webpush_core::message::{Draft, Message};
 use webpush_core::problem::Problem;
 use webpush_core::publish::{self, AcceptContext, Acceptance, PublishRequest, Retention};
 use webpush_core::subscription::{ProtocolKind, Subscription};
-use webpush_store::{Applied, Durability, Op};
+use webpush_store::{Applied, Durability, Notice, Op};
 
 /// An accepted message.
 pub struct Published {
@@ -143,9 +145,7 @@ async fn store(
 fn offer(service: &Service, draft: Draft) -> EntryRef {
     let entry = OutboundEntry::Unstored(Arc::new(draft));
     let entry_ref = entry.entry_ref();
-    let sessions = service.registry.offer(&entry);
-    service.metrics.messages.count_offered(sessions);
-    if sessions == 0 {
+    if offer_to_all(service, entry) == LiveResult::Nobody {
         service.traces.record_end(entry_ref.message, Outcome::Expired);
         let agent = service.log_ids.inbox(entry_ref.inbox);
         tracing::debug!(%agent, "dropped a message with TTL 0: the agent is not connected");
@@ -159,10 +159,25 @@ fn offer(service: &Service, draft: Draft) -> EntryRef {
 /// with the same topic is replaced (RFC 8030 §5.4). As it has expired, it is never fetched, and the sweep ends it.
 async fn offer_stored(service: &Service, message: Arc<Message>) -> Result<EntryRef, ServiceError> {
     let entry = message.entry_ref();
-    let sessions = service.registry.offer(&Entry::Message(message).into());
-    service.metrics.messages.count_offered(sessions);
-    if sessions == 0 {
+    if offer_to_all(service, Entry::Message(message).into()) == LiveResult::Nobody {
         service.commit_one(Op::Settle(entry, Outcome::Expired), Durability::Durable).await?;
     }
     Ok(entry)
+}
+
+/// Offers a TTL 0 message to the sessions of this node, and to those of others unless the only one is here.
+fn offer_to_all(service: &Service, entry: OutboundEntry) -> LiveResult {
+    let message = entry.entry_ref().message;
+    let offered = service.registry.offer(&entry);
+    let is_sent_on = !offered.is_exclusive && service.notify_other_nodes(|| Notice::Offered(entry));
+    if is_sent_on {
+        service.traces.record(message, Stage::Offered);
+    }
+    let result = match (offered.sessions, is_sent_on) {
+        (1.., _) => LiveResult::Taken,
+        (0, true) => LiveResult::OtherNodes,
+        (0, false) => LiveResult::Nobody,
+    };
+    service.metrics.messages.count_live(result);
+    result
 }

@@ -4,6 +4,7 @@ mod commit_observer;
 mod reads;
 
 use crate::broadcasts::Broadcasts;
+use crate::catch_up::CatchUp;
 use crate::error::InternalError;
 use crate::limits::Limits;
 use crate::log_ids::LogIds;
@@ -13,7 +14,7 @@ use crate::otlp::Spans;
 use crate::page_memory::PageMemory;
 use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
-use crate::session_registry::SessionRegistry;
+use crate::session_registry::{SessionHandle, SessionRegistry, TransportKind};
 use crate::settling::SettleQueue;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
@@ -29,8 +30,9 @@ use webpush_core::capability::{Capability, KeyId, Keyring};
 use webpush_core::env::{EntropyError, Env, MonotonicTime};
 use webpush_core::id::{EntryRef, MessageId};
 use webpush_core::protocol::autopush::Versions;
+use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
-use webpush_store::{Applied, Backend, Durability, Op, Store as _, StoreError};
+use webpush_store::{Applied, Backend, Durability, Notice, Op, Store as _, StoreError};
 
 /// A running service.
 pub struct Service {
@@ -60,6 +62,8 @@ pub struct Service {
     pub traces: Arc<Traces>,
     /// State for readiness checks.
     pub readiness: Arc<Readiness>,
+    /// Tells sessions to read again after notices of other nodes were lost.
+    pub(crate) catch_up: Arc<CatchUp>,
     /// Acknowledgements to be settled in batches.
     pub(crate) settling: SettleQueue,
     /// Turns of work that occupies its thread for long.
@@ -165,7 +169,8 @@ impl Service {
             setup;
         let traces = Arc::new(Traces::new(trace, env.clone()));
         let metrics = Arc::new(Metrics::new(env.now()));
-        let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces)));
+        let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces), store.is_shared()));
+        let catch_up = Arc::<CatchUp>::default();
         let sweep_timer = Arc::<SweepTimer>::default();
         let readiness = Arc::new(Readiness::new(env.clone()));
         store.watch(Arc::new(ServiceObserver {
@@ -176,6 +181,7 @@ impl Service {
             traces: Arc::clone(&traces),
             spans: spans.clone(),
             env: env.clone(),
+            catch_up: store.is_shared().then(|| Arc::clone(&catch_up)),
         }));
         Arc::new(Self {
             store,
@@ -191,6 +197,7 @@ impl Service {
             sweep_timer,
             metrics,
             readiness,
+            catch_up,
             settling: SettleQueue::default(),
             work_turns: WorkTurns::default(),
             memory: MemoryBudget::default(),
@@ -249,6 +256,23 @@ impl Service {
             self.broadcasts.replace(versions);
             self.registry.wake_websockets();
         }
+    }
+
+    /// Registers a session of an agent that has one at a time: it supersedes older ones, on other nodes as well.
+    #[must_use]
+    pub fn register_exclusive(&self, scope: &Scope, transport: TransportKind) -> SessionHandle {
+        let session = self.registry.register_exclusive(scope, transport);
+        self.notify_other_nodes(|| Notice::Superseded(scope.inbox, transport as u8));
+        session
+    }
+
+    /// Sends a notice to the other nodes. Returns false if there can be none.
+    pub(crate) fn notify_other_nodes(&self, notice: impl FnOnce() -> Notice) -> bool {
+        let is_shared = self.is_shared();
+        if is_shared {
+            self.store.notify(notice());
+        }
+        is_shared
     }
 
     /// Applies operations, and returns once they are as durable as requested.

@@ -3,8 +3,11 @@
 //! A lost wakeup is harmless: each carries the position before it, so the session notices the gap and reads the inbox.
 
 mod block_reason;
+mod other_nodes;
+mod wakeup;
 
 pub use block_reason::{Availability, BlockReason};
+pub use wakeup::Wakeup;
 
 use crate::metrics::Counters;
 use crate::trace::{Stage, Traces};
@@ -18,8 +21,7 @@ use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::problem::{LimitKind, Problem};
-use webpush_core::session::{InboxUpdate, Scope};
-use webpush_core::session::{UPDATE_BYTES, UPDATE_ENTRIES};
+use webpush_core::session::Scope;
 use webpush_core::subscription::ProtocolKind;
 use webpush_core::urgency::Urgency;
 use webpush_store::Applied;
@@ -30,6 +32,8 @@ pub struct SessionRegistry {
     open: Counters<{ TransportKind::ALL.len() }>,
     opened: Counters<{ TransportKind::ALL.len() }>,
     traces: Arc<Traces>,
+    /// True if other nodes may store entries between those that are announced here.
+    is_shared: bool,
 }
 
 /// How messages reach a session.
@@ -86,7 +90,7 @@ const SESSIONS_RETRY_SECONDS: u64 = 60;
 
 impl Default for SessionRegistry {
     fn default() -> Self {
-        Self::new(Arc::new(Traces::disabled()))
+        Self::new(Arc::new(Traces::disabled()), false)
     }
 }
 
@@ -171,17 +175,13 @@ impl SessionSlot {
     }
 }
 
-/// Changes to a session's inbox since the last [`SessionHandle::take_if`].
-#[derive(Debug, Default)]
-pub struct Wakeup {
-    /// New entries. Boxed, because most of the time there are none.
-    pub update: Option<Box<InboxUpdate>>,
-    /// True if there were more entries than a wakeup carries; then `update` has none.
-    overflowed: bool,
-    /// True if the inbox or subscription was removed.
-    pub removed: bool,
-    /// True if the agent has reconnected on another connection.
-    pub superseded: bool,
+/// The result of [`SessionRegistry::offer`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OfferResult {
+    /// The number of sessions that accepted the message.
+    pub sessions: usize,
+    /// True if one of them is of an agent that has one session at a time.
+    pub is_exclusive: bool,
 }
 
 /// A session's entry in the registry, removed on drop.
@@ -194,10 +194,12 @@ pub struct SessionHandle {
 
 impl SessionRegistry {
     /// Creates an empty registry that records notifications in `traces`.
+    ///
+    /// `is_shared` says whether other nodes use the same store.
     #[must_use]
-    pub fn new(traces: Arc<Traces>) -> Self {
+    pub fn new(traces: Arc<Traces>, is_shared: bool) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, open: Counters::default(), opened: Counters::default(), traces }
+        Self { shards, open: Counters::default(), opened: Counters::default(), traces, is_shared }
     }
 
     /// Registers a session, which is notified of every commit from now on.
@@ -222,12 +224,7 @@ impl SessionRegistry {
     /// Registers a session of an agent that has one at a time: it supersedes older ones.
     #[must_use]
     pub fn register_exclusive(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
-        let shard = self.shard(scope.inbox);
-        let sessions = shard.get(&scope.inbox).into_iter().flat_map(|sessions| sessions.slots.iter());
-        for older in sessions.filter(|older| older.transport == transport) {
-            older.notify(|wakeup| wakeup.superseded = true);
-        }
-        drop(shard);
+        self.supersede(scope.inbox, transport);
         self.insert(scope, transport)
     }
 
@@ -347,25 +344,22 @@ impl SessionRegistry {
         }
     }
 
-    /// Offers a message with TTL 0 to the open sessions, and returns how many accepted it.
-    #[must_use]
-    pub fn offer(&self, entry: &OutboundEntry) -> usize {
-        let Some(message) = entry.message() else { return 0 };
+    /// Offers a message with TTL 0 to the open sessions.
+    pub fn offer(&self, entry: &OutboundEntry) -> OfferResult {
+        let mut result = OfferResult::default();
+        let Some(message) = entry.message() else { return result };
         let shard = self.shard(message.agent);
-        let Some(sessions) = shard.get(&message.agent) else { return 0 };
-        let mut accepted = 0;
+        let Some(sessions) = shard.get(&message.agent) else { return result };
         self.traces.record(message.id, Stage::Notified);
         for slot in sessions.slots.iter().filter(|slot| slot.scope.admits_live(entry)) {
             slot.notify(|wakeup| {
-                let live = &mut wakeup.update_mut().live;
-                let bytes: usize = live.iter().map(body_bytes).sum();
-                if live.len() < UPDATE_ENTRIES && bytes <= UPDATE_BYTES {
-                    live.push(entry.clone());
-                    accepted += 1;
+                if wakeup.add_live(entry) {
+                    result.sessions += 1;
+                    result.is_exclusive |= slot.transport.has_own_connection();
                 }
             });
         }
-        accepted
+        result
     }
 
     /// Ends the sessions of a removed subscription, or of a removed inbox (RFC 8030 §7.3).
@@ -382,7 +376,10 @@ impl SessionRegistry {
         let inbox = entry.entry_ref().inbox;
         let mut shard = self.shard(inbox);
         let Some(sessions) = shard.get_mut(&inbox) else { return };
-        let previous = std::mem::replace(&mut sessions.last, entry.position());
+        let last = std::mem::replace(&mut sessions.last, entry.position());
+        // The entry before may be from another node. A session that has not read it notices the gap.
+        let previous =
+            if self.is_shared { Position::new(entry.position().get().saturating_sub(1)) } else { last };
         if let Entry::Message(message) = entry {
             self.traces.record(message.id, Stage::Notified);
         }
@@ -393,39 +390,6 @@ impl SessionRegistry {
 
     fn shard(&self, inbox: InboxId) -> MutexGuard<'_, HashMap<InboxId, InboxSessions>> {
         lock(&self.shards[usize::from(inbox.as_bytes()[0]) % SHARDS])
-    }
-}
-
-impl Wakeup {
-    /// Returns true if the session must end.
-    #[must_use]
-    pub const fn is_end(&self) -> bool {
-        self.removed || self.superseded
-    }
-
-    fn add(&mut self, previous: Position, entry: &Entry, replaced: Option<EntryRef>) {
-        let overflowed = self.overflowed;
-        let update = self.update_mut();
-        // A replaced message must no longer be sent (RFC 8030 §5.4).
-        if let Some(replaced) = replaced {
-            update.entries.retain(|waiting| waiting.entry_ref() != replaced);
-        }
-        if update.last == Position::START {
-            update.previous = previous;
-        }
-        update.last = entry.position();
-        let bytes: usize = update.entries.iter().map(Entry::body_bytes).sum();
-        let overflowed = overflowed || update.entries.len() == UPDATE_ENTRIES || bytes > UPDATE_BYTES;
-        if overflowed {
-            update.entries.clear();
-        } else {
-            update.entries.push(entry.clone());
-        }
-        self.overflowed = overflowed;
-    }
-
-    fn update_mut(&mut self) -> &mut InboxUpdate {
-        self.update.get_or_insert_default()
     }
 }
 
@@ -483,10 +447,6 @@ impl Drop for SessionHandle {
             sessions.remove();
         }
     }
-}
-
-fn body_bytes(entry: &OutboundEntry) -> usize {
-    entry.message().map_or(0, |message| message.body.len())
 }
 
 /// Ignores poisoning: no lock here is held across code that could leave a partial change.

@@ -38,7 +38,8 @@ async fn run(service: &Service) {
         timer.wait_until_due(service.env()).await;
         match sweep(service).await {
             Ok(next) => {
-                timer.set_next(next);
+                // Other nodes store messages in a shared store whose expiry is not observed here.
+                timer.set_next(if service.is_shared() { next.min(service.now()) } else { next });
                 tokio::time::sleep(PAUSE).await;
             }
             Err(_) => {

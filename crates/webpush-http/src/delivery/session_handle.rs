@@ -30,5 +30,5 @@ pub(super) async fn find(
 pub(super) fn register_session(service: &Service, agent: InboxId, transport: TransportKind) -> SessionHandle {
     // The protocol checks the minimum urgency, which the agent can change.
     let scope = Scope { inbox: agent, subscription: None, min_urgency: Urgency::VeryLow };
-    service.registry.register_exclusive(&scope, transport)
+    service.register_exclusive(&scope, transport)
 }

@@ -16,7 +16,8 @@ const PROTOCOLS: [&str; ProtocolKind::ALL.len()] = {
 };
 /// In the order of [`Outcome`].
 const OUTCOMES: [&str; 5] = ["delivered", "expired", "replaced", "canceled", "dropped"];
-const LIVE: [&str; 2] = ["taken", "nobody"];
+/// In the order of [`LiveResult`].
+const LIVE: [&str; 3] = ["taken", "nobody", "other_nodes"];
 
 /// Bounds of the histograms, in milliseconds: the precision of the timestamps of messages.
 const TIMES: &[u64] = &[1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000, 300_000, 3_600_000, 86_400_000];
@@ -25,11 +26,22 @@ const TIMES: &[u64] = &[1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000, 300
 #[derive(Debug)]
 pub struct Messages {
     accepted: Counters<{ ProtocolKind::ALL.len() }>,
-    live: Counters<2>,
+    live: Counters<3>,
     ended: Counters<5>,
     receipts_dropped: AtomicU64,
     delivery: Histogram,
     acknowledgement: Histogram,
+}
+
+/// What became of a message with TTL 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveResult {
+    /// A session accepted it.
+    Taken,
+    /// There was no session, and no other node.
+    Nobody,
+    /// It was offered to the sessions of other nodes.
+    OtherNodes,
 }
 
 impl Default for Messages {
@@ -51,9 +63,9 @@ impl Messages {
         self.accepted.add(protocol as usize, 1);
     }
 
-    /// Counts a message with TTL 0 that `sessions` sessions accepted.
-    pub fn count_offered(&self, sessions: usize) {
-        self.live.add(usize::from(sessions == 0), 1);
+    /// Counts a message with TTL 0.
+    pub fn count_live(&self, result: LiveResult) {
+        self.live.add(result as usize, 1);
     }
 
     /// Records the latency of an entry written to its agent's connection.
@@ -137,8 +149,8 @@ impl Messages {
         )?;
         out.counters(
             "messages_live",
-            "Messages with TTL 0 accepted, by result: taken by a session, or nobody connected. Those with a receipt or topic \
-             also count in messages_ended.",
+            "Messages with TTL 0 accepted, by result: taken by a session, nobody connected, or offered to the other nodes of a \
+             cluster, as nobody is connected to this one. Those with a receipt or topic also count in messages_ended.",
             "result",
             self.live.labeled(LIVE),
         )?;
@@ -193,6 +205,17 @@ mod tests {
         assert_eq!((times.counts.iter().sum::<u64>(), times.sum), (2, 30));
         messages.observe_delivery(None, now);
         assert_eq!(messages.delivery.distribution().counts.iter().sum::<u64>(), 0, "a receipt");
+    }
+
+    #[test]
+    fn labels_are_in_the_order_of_the_results() {
+        for (result, name) in [
+            (LiveResult::Taken, "taken"),
+            (LiveResult::Nobody, "nobody"),
+            (LiveResult::OtherNodes, "other_nodes"),
+        ] {
+            assert_eq!(LIVE[result as usize], name);
+        }
     }
 
     #[test]

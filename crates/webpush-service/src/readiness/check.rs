@@ -29,6 +29,10 @@ impl Service {
             return Err(NotReady::Draining);
         }
         self.check_store().await?;
+        // Writes may succeed while notices of other nodes do not arrive.
+        if self.is_shared() && self.statistics().is_some_and(|store| !store.is_up) {
+            return Err(NotReady::StoreDown);
+        }
         // Last, so that a missing certificate does not hide a failing store.
         if readiness.certificate_missing.load(Ordering::Acquire) {
             return Err(NotReady::NoCertificate);

@@ -64,6 +64,18 @@ async fn a_hanging_disk_is_probed_once_with_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_node_without_notices_of_others_is_not_ready_although_it_can_write() {
+    let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
+    let store = MemoryStore::shared();
+    let faults = store.faults();
+    let service = Service::new(Setup::new(store, keyring, "https://push.example"));
+    faults.report_down(true);
+    assert_eq!(service.check_readiness().await, Err(NotReady::StoreDown));
+    faults.report_down(false);
+    assert_eq!(service.check_readiness().await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_server_without_its_certificate_is_not_ready() {
     let (service, faults) = service();
     service.readiness.set_certificate_missing(true);

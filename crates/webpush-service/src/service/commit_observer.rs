@@ -1,9 +1,10 @@
 //! The observer of all commits.
 
+use crate::catch_up::CatchUp;
 use crate::metrics::Metrics;
 use crate::otlp::Spans;
 use crate::readiness::Readiness;
-use crate::session_registry::SessionRegistry;
+use crate::session_registry::{SessionRegistry, TransportKind};
 use crate::sweep::SweepTimer;
 use crate::trace::Traces;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use webpush_core::env::Env;
 use webpush_core::id::EntryRef;
 use webpush_core::message::Outcome;
 use webpush_core::time::Timestamp;
-use webpush_store::{Applied, CommitEvent, CommitObserver, Origin, SettleResult};
+use webpush_store::{Applied, CommitEvent, CommitObserver, Notice, Origin, SettleResult};
 
 /// Notifies sessions, and updates metrics, traces, spans, readiness and the sweep timer.
 ///
@@ -25,6 +26,8 @@ pub(super) struct ServiceObserver {
     pub(super) traces: Arc<Traces>,
     pub(super) spans: Spans,
     pub(super) env: Env,
+    /// Present if the store is shared.
+    pub(super) catch_up: Option<Arc<CatchUp>>,
 }
 
 impl CommitObserver for ServiceObserver {
@@ -65,8 +68,26 @@ impl CommitObserver for ServiceObserver {
     }
 
     fn missed(&self) {
-        self.registry.announce_gap();
+        match &self.catch_up {
+            Some(catch_up) => catch_up.request(),
+            None => self.registry.announce_gap(),
+        }
         self.sweep_timer.rescan();
+    }
+
+    fn noticed(&self, notice: &Notice) {
+        match notice {
+            Notice::Stored(inbox) => self.registry.announce_unread(*inbox),
+            Notice::Removed(inbox, subscription) => self.registry.end_sessions(*inbox, *subscription),
+            Notice::Superseded(inbox, kind) => {
+                if let Some(transport) = TransportKind::from_number(*kind) {
+                    self.registry.supersede(*inbox, transport);
+                }
+            }
+            Notice::Offered(entry) => {
+                self.registry.offer(entry);
+            }
+        }
     }
 }
 

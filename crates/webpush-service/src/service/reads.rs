@@ -138,6 +138,12 @@ impl Service {
         self.store.snapshot(detail)
     }
 
+    /// Returns true if other nodes may use the same store.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     /// Returns true if new messages are refused because the volume of the store is almost full.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -3,6 +3,7 @@ use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::MessageId;
 use webpush_core::message::{Draft, Message};
+use webpush_core::session::UPDATE_ENTRIES;
 use webpush_core::time::Timestamp;
 use webpush_store::AppendResult;
 
@@ -72,6 +73,25 @@ fn a_wakeup_carries_the_position_before_it() {
 }
 
 #[test]
+fn entries_of_other_nodes_and_out_of_order_lead_to_a_read() {
+    let registry = Arc::new(SessionRegistry::new(Arc::new(Traces::disabled()), true));
+    let session = register(&registry);
+    commit(&registry, 4, None);
+    commit(&registry, 5, None);
+    let wakeup = take(&session);
+    assert_eq!(positions(&wakeup), (3, 5, vec![4, 5]));
+    assert!(!wakeup.update.unwrap().missed);
+    commit(&registry, 8, None);
+    assert_eq!(positions(&take(&session)), (7, 8, vec![8]), "the session has not read to 7");
+    for (first, second) in [(10, 12), (15, 14)] {
+        commit(&registry, first, None);
+        commit(&registry, second, None);
+        let update = take(&session).update.unwrap();
+        assert_eq!((update.missed, update.last.get()), (true, first.max(second)));
+    }
+}
+
+#[test]
 fn r8030_5_4_b_a_waiting_message_that_was_replaced_is_not_handed_over() {
     let registry: Arc<SessionRegistry> = Arc::default();
     let session = register(&registry);
@@ -95,12 +115,12 @@ fn an_overflow_lasts_until_the_wakeup_is_taken() {
 #[test]
 fn r8030_5_2_e_an_offer_says_whether_anybody_listens() {
     let registry: Arc<SessionRegistry> = Arc::default();
-    assert_eq!(registry.offer(&live()), 0);
+    assert_eq!(registry.offer(&live()).sessions, 0);
     let (one, two) = (register(&registry), register(&registry));
-    assert_eq!(registry.offer(&live()), 2);
+    assert_eq!(registry.offer(&live()).sessions, 2);
     assert_eq!(take(&one).update.unwrap().live.len(), 1);
     drop(two);
-    assert_eq!(registry.offer(&live()), 1);
+    assert_eq!(registry.offer(&live()).sessions, 1);
     drop(one);
     assert!(registry.shards.iter().all(|shard| lock(shard).is_empty()));
     assert_eq!(
@@ -120,7 +140,7 @@ fn a_reconnecting_agent_supersedes_only_its_own_websocket() {
     let is_superseded = |session: &SessionHandle| session.take_if(|wakeup| wakeup.superseded).is_some();
     assert!(is_superseded(&first) && !is_superseded(&second) && !is_superseded(&push));
     drop(first);
-    assert_eq!(registry.offer(&live()), 2);
+    assert_eq!(registry.offer(&live()).sessions, 2);
 }
 
 #[test]

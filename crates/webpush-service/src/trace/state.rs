@@ -8,7 +8,7 @@ use webpush_core::message::Outcome;
 /// The state of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageState {
-    /// `waiting`, or the outcome.
+    /// `waiting`, the outcome, or that another node knows it: `offered` or `ended`.
     pub state: &'static str,
     /// Why it waits, or why it ended, for operators.
     pub reason: Option<String>,
@@ -25,12 +25,19 @@ pub async fn message_state(service: &Service, trace: &Trace) -> MessageState {
     if trace.at(Stage::Stored).is_some() && matches!(service.entry(&trace.entry).await, Ok(None)) {
         // It may have ended since the trace was read.
         let latest = service.traces.find(trace.entry.message);
-        let removed = || ended("canceled", "its subscription was removed");
+        let removed = || match service.is_shared() {
+            true => ended("ended", "another node delivered or removed it"),
+            false => ended("canceled", "its subscription was removed"),
+        };
         return latest.as_ref().and_then(final_state).unwrap_or_else(removed);
     }
     let nack = nack_reason(trace);
     if trace.is_now_or_never && trace.at(Stage::Written).is_some() {
         return MessageState { state: "delivered", reason: nack, is_final: true };
+    }
+    let is_elsewhere = trace.at(Stage::Offered).is_some() && trace.at(Stage::Notified).is_none();
+    if is_elsewhere && trace.at(Stage::Stored).is_none() {
+        return ended("offered", "its TTL is 0: it was offered to the other nodes, and is not kept");
     }
     let reason = nack.unwrap_or_else(|| waiting_reason(service, trace));
     MessageState { state: "waiting", reason: Some(reason), is_final: false }
@@ -76,6 +83,9 @@ fn waiting_reason(service: &Service, trace: &Trace) -> String {
         _ if is_written => "the agent has not acknowledged it".to_owned(),
         _ if trace.at(Stage::Stored).is_none() && !trace.is_now_or_never => {
             "the store has not committed it yet".to_owned()
+        }
+        Availability::NoSession if service.is_shared() => {
+            "the agent is not connected to this node".to_owned()
         }
         Availability::NoSession => "the agent is not connected".to_owned(),
         Availability::BelowMinUrgency(minimum) => format!(

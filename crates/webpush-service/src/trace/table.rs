@@ -21,6 +21,8 @@ pub enum Stage {
     Accepted,
     /// The message was written to disk.
     Stored,
+    /// A message with TTL 0 was offered to the other nodes of a cluster.
+    Offered,
     /// A session of its agent was notified.
     Notified,
     /// It was written to the agent's connection.
@@ -32,8 +34,15 @@ pub enum Stage {
 }
 
 /// All stages, in order.
-pub const STAGES: [Stage; 6] =
-    [Stage::Accepted, Stage::Stored, Stage::Notified, Stage::Written, Stage::Acknowledged, Stage::Ended];
+pub const STAGES: [Stage; 7] = [
+    Stage::Accepted,
+    Stage::Stored,
+    Stage::Offered,
+    Stage::Notified,
+    Stage::Written,
+    Stage::Acknowledged,
+    Stage::Ended,
+];
 
 impl Stage {
     /// Returns the name that is shown to operators.
@@ -42,6 +51,7 @@ impl Stage {
         match self {
             Self::Accepted => "accepted",
             Self::Stored => "stored",
+            Self::Offered => "offered",
             Self::Notified => "notified",
             Self::Written => "written",
             Self::Acknowledged => "acknowledged",

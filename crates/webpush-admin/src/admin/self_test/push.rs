@@ -91,6 +91,7 @@ fn describe(stage: Stage, state: &str) -> String {
     match stage {
         Stage::Accepted => "request validated".to_owned(),
         Stage::Stored => "on disk".to_owned(),
+        Stage::Offered => "to the other nodes".to_owned(),
         Stage::Notified => "session notified".to_owned(),
         Stage::Written => "to the agent's connection".to_owned(),
         Stage::Acknowledged => "the agent confirmed receipt".to_owned(),

@@ -1,0 +1,44 @@
+//! The effect of other nodes on the sessions of this one, for a store that several nodes share.
+
+use super::{SessionRegistry, TransportKind};
+use webpush_core::id::{InboxId, SubscriptionId};
+
+impl SessionRegistry {
+    /// Notifies the sessions of an inbox that it has entries that were not announced.
+    ///
+    /// They read it, in place of entries that they were told of but have not sent: these may have been replaced.
+    pub fn announce_unread(&self, inbox: InboxId) {
+        let shard = self.shard(inbox);
+        for slot in shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter()) {
+            slot.notify(|wakeup| wakeup.update_mut().missed = true);
+        }
+    }
+
+    /// Ends the sessions of an agent that has opened a newer one with the same transport.
+    pub fn supersede(&self, inbox: InboxId, transport: TransportKind) {
+        let shard = self.shard(inbox);
+        let sessions = shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter());
+        for older in sessions.filter(|older| older.transport == transport) {
+            older.notify(|wakeup| wakeup.superseded = true);
+        }
+    }
+
+    /// Lists the subscriptions of an inbox that have sessions of their own.
+    #[must_use]
+    pub(crate) fn subscriptions(&self, inbox: InboxId) -> Vec<SubscriptionId> {
+        let shard = self.shard(inbox);
+        let sessions = shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter());
+        let mut subscriptions: Vec<_> = sessions.filter_map(|slot| slot.scope.subscription).collect();
+        subscriptions.sort_unstable();
+        subscriptions.dedup();
+        subscriptions
+    }
+}
+
+impl TransportKind {
+    /// Returns the transport of a notice.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
