@@ -165,7 +165,7 @@ async fn offer_stored(service: &Service, message: Arc<Message>) -> Result<EntryR
     Ok(entry)
 }
 
-/// Offers a TTL 0 message to the sessions of this node, and to those of others unless the only one is here.
+/// Offers a TTL 0 message to the sessions of this node and, unless the only one is here, of others.
 fn offer_to_all(service: &Service, entry: OutboundEntry) -> LiveResult {
     let message = entry.entry_ref().message;
     let offered = service.registry.offer(&entry);

@@ -258,7 +258,7 @@ impl Service {
         }
     }
 
-    /// Registers a session of an agent that has one at a time: it supersedes older ones, on other nodes as well.
+    /// Registers a session of an agent that has one at a time: it supersedes older ones on all nodes.
     #[must_use]
     pub fn register_exclusive(&self, scope: &Scope, transport: TransportKind) -> SessionHandle {
         let session = self.registry.register_exclusive(scope, transport);

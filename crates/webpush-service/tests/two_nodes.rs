@@ -1,5 +1,7 @@
 //! Two services on one store, which get notices of each other's commits.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use bytes::Bytes;
 use http::HeaderMap;
 use std::net::{IpAddr, Ipv4Addr};

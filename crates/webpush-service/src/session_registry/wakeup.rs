@@ -1,4 +1,4 @@
-//! What a session is told of its inbox.
+//! Changes that a session is told of.
 
 use webpush_core::id::{EntryRef, Position};
 use webpush_core::inbox::{Entry, OutboundEntry};

@@ -57,7 +57,9 @@ impl Faults {
         self.0.faults.is_down.store(is_down, Ordering::Release);
     }
 
-    /// Loses the notices to all handles, until it is called with `false`, when their observers hear that they missed some.
+    /// Loses the notices to all handles, until it is called with `false`.
+    ///
+    /// Then their observers hear that they missed some.
     pub fn lose_notices(&self, lose: bool) {
         let commits = &self.0.shared.commits;
         if commits.loses_notices.swap(lose, Ordering::AcqRel) && !lose {
