@@ -251,7 +251,8 @@ async fn a_removal_at_one_node_ends_the_sessions_at_the_other() {
     let mut all = Connected::open(&there, TransportKind::Rfc8030, scope(None)).await;
     let mut one = Connected::open(&there, TransportKind::Rfc8030, scope(Some(SUBSCRIPTION))).await;
     here.unsubscribe(AGENT, SUBSCRIPTION).await.unwrap();
-    (all.receive().await, one.receive().await);
+    all.receive().await;
+    one.receive().await;
     assert_eq!((all.end, one.end), (None, Some(End::Gone)));
     here.remove_inbox(AGENT).await.unwrap();
     all.receive().await;

@@ -33,7 +33,7 @@ pub struct Messages {
     acknowledgement: Histogram,
 }
 
-/// What became of a message with TTL 0.
+/// The result of offering a message with TTL 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LiveResult {
     /// A session accepted it.
