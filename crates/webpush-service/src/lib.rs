@@ -18,6 +18,7 @@
 //! | passwords and tokens of the configuration, which are not printed | [`secret`] |
 //! | VAPID verification with a cache; the curve behind it | [`vapid_cache`]; [`p256`] |
 //! | the cipher of capability URLs | [`sealing_cipher`] |
+//! | sealing keys in a database; keys that other nodes have added | [`shared_keys`]; [`key_refresh`], `service::keys` |
 //! | readiness, metrics, traces, OpenTelemetry spans | [`readiness`], [`metrics`], [`trace`], [`otlp`] |
 //! | the bound of the memory of the process | [`memory_budget`]; its measurement, [`memory_watch`] |
 //! | the memory of pages that wait for their agents | [`page_memory`] |
@@ -29,7 +30,8 @@
 //! | the system clock and random bytes | [`system`] |
 //!
 //! Create a [`Service`](service::Service) from a [`Setup`](service::Setup), and call [`sweep::start`], [`idle::start`],
-//! [`settling::start`] and [`memory_watch::start`]; for a store that several nodes share also [`catch_up::start`]. Call
+//! [`settling::start`] and [`memory_watch::start`]; for a store that several nodes share also [`catch_up::start`]
+//! and [`key_refresh::start`]. Call
 //! [`publish::find`] and then [`publish::accept`] for each message, and
 //! [`SessionRegistry::register`](session_registry::SessionRegistry::register) for each session. At shutdown call
 //! [`Drain::finish`](drain::Drain::finish).
@@ -41,6 +43,7 @@ pub mod client_addr;
 pub mod drain;
 pub mod error;
 pub mod idle;
+pub mod key_refresh;
 pub mod limits;
 pub mod log_ids;
 pub mod memory_budget;
@@ -58,6 +61,7 @@ pub mod secret;
 pub mod service;
 pub mod session_registry;
 pub mod settling;
+pub mod shared_keys;
 pub mod subscribe_tokens;
 pub mod sweep;
 pub mod system;

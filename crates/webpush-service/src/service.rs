@@ -1,6 +1,7 @@
 //! The state shared by all request handlers and connections.
 
 mod commit_observer;
+mod keys;
 mod reads;
 
 use crate::broadcasts::Broadcasts;
@@ -16,6 +17,7 @@ use crate::rate_limits::RateLimits;
 use crate::readiness::Readiness;
 use crate::session_registry::{SessionHandle, SessionRegistry, TransportKind};
 use crate::settling::SettleQueue;
+use crate::shared_keys::SharedKeys;
 use crate::subscribe_tokens::SubscribeTokens;
 use crate::sweep::SweepTimer;
 use crate::system;
@@ -40,6 +42,8 @@ pub struct Service {
     store: Arc<Backend>,
     /// Seals capability URLs.
     pub keyring: Keyring,
+    /// The source of sealing keys, if other nodes can add some.
+    pub(crate) shared_keys: Option<Arc<SharedKeys>>,
     /// Log IDs.
     pub log_ids: LogIds,
     /// The public origin, without a path or trailing slash.
@@ -97,6 +101,8 @@ pub struct Setup {
     pub store: Arc<Backend>,
     /// Seals capability URLs.
     pub keyring: Keyring,
+    /// The source of the keyring, if other nodes can add keys.
+    pub shared_keys: Option<Arc<SharedKeys>>,
     /// The public origin.
     pub origin: String,
     /// Other origins that VAPID tokens may be issued for.
@@ -119,6 +125,7 @@ impl Setup {
             env: system::env(),
             store: store.into(),
             keyring,
+            shared_keys: None,
             origin: origin.into(),
             other_origins: Vec::new(),
             limits: Limits::default(),
@@ -165,8 +172,18 @@ impl Service {
     /// Creates a service and observes the commits of its store.
     #[must_use]
     pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { env, store, keyring, origin, other_origins, limits, subscribe_tokens, trace, spans } =
-            setup;
+        let Setup {
+            env,
+            store,
+            keyring,
+            shared_keys,
+            origin,
+            other_origins,
+            limits,
+            subscribe_tokens,
+            trace,
+            spans,
+        } = setup;
         let traces = Arc::new(Traces::new(trace, env.clone()));
         let metrics = Arc::new(Metrics::new(env.now()));
         let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces), store.is_shared()));
@@ -187,6 +204,7 @@ impl Service {
             store,
             log_ids: LogIds::new(&keyring),
             keyring,
+            shared_keys,
             vapid: VapidCache::new(split_origin(&origin).0.to_owned(), other_origins),
             origin,
             rate_limits: ArcSwap::from_pointee(RateLimits::new(&limits.rates, env.clone())),

@@ -52,9 +52,15 @@ pub(crate) async fn notify(
     let (headers, deliveries) = {
         let body = body.read_or_shed(&head.headers, GATEWAY_BODY_BYTES, &server.service.memory).await?;
         let turn = service.work_turns.take().await;
-        let deliveries = deliveries(service, &body);
+        let mut list = deliveries(service, &body);
+        // A push URL of this server may have a key that another node has added.
+        let has_unknown =
+            list.as_ref().is_ok_and(|(_, list)| list.iter().any(|delivery| delivery.what.is_none()));
+        if has_unknown && service.find_new_keys().await? {
+            list = deliveries(service, &body);
+        }
         turn.end().await;
-        deliveries?
+        list?
     };
     drop(permit);
     let route = OnceLock::new();

@@ -64,9 +64,13 @@ pub async fn handle(
     };
     let resource = aliases::resolve(path);
     let path = &*resource.path;
-    let open = service.keyring.open(path);
+    let (open, unknown) = match service.open(path).await {
+        Ok(open) => (open, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
     let span = service.spans.start(head, || span_name(&head.method, open, path));
     let dispatched = async {
+        unknown?;
         let caller = Caller { client: &client, token_in_path: token? };
         dispatch(server, caller, head, &mut body, &resource, open).await
     };

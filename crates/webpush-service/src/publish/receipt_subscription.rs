@@ -44,7 +44,10 @@ pub(super) async fn requested(
 }
 
 async fn find(service: &Service, link: &Link) -> Result<Inbox, ServiceError> {
-    let capability = link.path_on(service.site()).and_then(|path| service.keyring.open_below(path));
+    let capability = match link.path_on(service.site()) {
+        Some(path) => service.open_below(path).await?,
+        None => None,
+    };
     let Some(Capability::ReceiptSubscription(id)) = capability else {
         return Err(Problem::ReceiptSubscriptionUnknown.into());
     };

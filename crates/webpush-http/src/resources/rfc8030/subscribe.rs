@@ -114,7 +114,10 @@ pub(crate) fn subscribed(
 }
 
 async fn existing_set(service: &Service, link: &webpush_core::header::Link) -> Result<Inbox, ServiceError> {
-    let opened = link.path_on(service.site()).and_then(|path| service.keyring.open_below(path));
+    let opened = match link.path_on(service.site()) {
+        Some(path) => service.open_below(path).await?,
+        None => None,
+    };
     let Some(Capability::SubscriptionSet(id)) = opened else { return Err(Problem::SetUnknown.into()) };
     let inbox = service.inbox(id).await?.filter(|inbox| inbox.owner == Owner::Agent);
     inbox.ok_or_else(|| Problem::SetUnknown.into())
