@@ -42,6 +42,7 @@ mod status;
 mod subscriptions;
 
 use crate::broadcasts::BroadcastSources;
+use crate::sealing_keys::KeySource;
 use address::Address;
 use auth::{AdminAuth, AdminTokens};
 use backlog::largest::LargestBacklogs;
@@ -49,7 +50,7 @@ use connections::AdminConnections;
 use history::History;
 pub use listen::AdminSocket;
 use listen::Listener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -97,7 +98,6 @@ impl AdminConfig {
 pub struct AdminServer {
     listener: Listener,
     auth: AdminAuth,
-    data_dir: PathBuf,
 }
 
 /// State shared by the resources.
@@ -106,8 +106,7 @@ struct Admin {
     auth: AdminAuth,
     /// Locked while the file is written, so only blocking threads may lock it.
     broadcasts: Arc<Mutex<BroadcastSources>>,
-    /// The directory of the sealing keys.
-    data_dir: PathBuf,
+    keys: KeySource,
     /// Limits store snapshots, which take memory.
     snapshots: Arc<Semaphore>,
     /// Serializes imports and rotations, which both write the sealing keys.
@@ -157,7 +156,7 @@ impl AdminServer {
             }
             (None, Listener::Unix(..)) => AdminAuth::Open,
         };
-        Ok(Some(Self { listener, auth, data_dir: data_dir.to_owned() }))
+        Ok(Some(Self { listener, auth }))
     }
 
     /// Returns the address for display.
@@ -171,26 +170,28 @@ impl AdminServer {
     pub fn start(
         self,
         service: Arc<Service>,
+        keys: KeySource,
         broadcasts: Arc<Mutex<BroadcastSources>>,
         loopback: LoopbackClient,
         draining: Draining,
     ) -> JoinHandle<()> {
-        tokio::spawn(self.serve(service, broadcasts, loopback, draining))
+        tokio::spawn(self.serve(service, keys, broadcasts, loopback, draining))
     }
 
     async fn serve(
         self,
         service: Arc<Service>,
+        keys: KeySource,
         broadcasts: Arc<Mutex<BroadcastSources>>,
         loopback: LoopbackClient,
         draining: Draining,
     ) {
-        let Self { listener, auth, data_dir } = self;
+        let Self { listener, auth } = self;
         let admin = Arc::new(Admin {
             service,
             auth,
             broadcasts,
-            data_dir,
+            keys,
             snapshots: Arc::new(Semaphore::new(SNAPSHOTS)),
             key_lock: tokio::sync::Mutex::default(),
             history: History::default(),

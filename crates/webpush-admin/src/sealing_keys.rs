@@ -1,9 +1,13 @@
 //! The file of the keys that seal capability URLs.
 //!
 //! Each line is a key, `<id> <base64url of 32 bytes>`. The last one is the current key, which seals new URLs; the others
-//! only open old ones. To rotate, a key is appended. `file` has the check value of the file and its copy.
+//! only open old ones. To rotate, a key is appended. `file` has the check value of the file and its copy. The nodes of a cluster
+//! have their keys in its database instead; see `source`.
 
 mod file;
+mod source;
+
+pub use source::KeySource;
 
 use crate::check_line;
 use anyhow::{Context as _, bail};

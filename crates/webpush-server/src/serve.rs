@@ -25,7 +25,8 @@ use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
 use webpush_admin::broadcasts::BroadcastSources;
 use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir, has_store, repair_store};
-use webpush_admin::{last_origin, sealing_keys};
+use webpush_admin::last_origin;
+use webpush_admin::sealing_keys::{self, KeySource};
 use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
 use webpush_http::server::{HttpConfig, HttpServer};
@@ -112,6 +113,7 @@ pub async fn run(
         env,
         store: Arc::clone(&store),
         keyring,
+        shared_keys: None,
         origin,
         other_origins: Vec::new(),
         limits: settings.limits,
@@ -206,7 +208,14 @@ pub async fn run(
     let admin_drain = Drain::default();
     let administering = admin_server.map(|admin_server| {
         let client = LoopbackClient::new(Arc::clone(&server), connections, admin_drain.draining());
-        admin_server.start(Arc::clone(&service), Arc::clone(&broadcasts), client, admin_drain.draining())
+        let keys = KeySource::DataDir(settings.data_dir.clone());
+        admin_server.start(
+            Arc::clone(&service),
+            keys,
+            Arc::clone(&broadcasts),
+            client,
+            admin_drain.draining(),
+        )
     });
     let rate_limits = log.rate_limits();
     let reporting = tokio::spawn({

@@ -26,10 +26,13 @@ pub(crate) const MAX_AGE: Duration = Duration::from_secs(1);
 /// Maximum duration of a read.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The ID of a sealing key, and the wrapped key.
+pub type WrappedKey = (u8, Vec<u8>);
+
 /// The wrapped keys of all nodes, in the order in which they were added.
 pub trait KeyTable: Send + Sync {
-    /// Reads the ID of each key and the wrapped key.
-    fn list(&self) -> BoxFuture<'_, anyhow::Result<Vec<(u8, Vec<u8>)>>>;
+    /// Reads the keys.
+    fn list(&self) -> BoxFuture<'_, anyhow::Result<Vec<WrappedKey>>>;
 
     /// Adds a key if there are `expected` keys. Returns false and adds nothing if another node was first.
     fn add(&self, id: u8, wrapped: Vec<u8>, expected: usize) -> BoxFuture<'_, anyhow::Result<bool>>;
@@ -84,6 +87,16 @@ impl SharedKeys {
         let current = self.current(&records);
         let (last, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| Some(record.id) == current);
         Ok(others.into_iter().chain(last).map(|record| (record.id, record.key)).collect())
+    }
+
+    /// Returns the key that will seal new URLs, if it does not do so yet.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be read.
+    pub async fn pending(&self) -> anyhow::Result<Option<KeyId>> {
+        let records = self.records().await?;
+        let last = records.iter().rev().find(|record| record.seals).map(|record| record.id);
+        Ok(last.filter(|_| last != self.current(&records)))
     }
 
     /// Adds a new key. It seals URLs after [`ACTIVATION_DELAY`].
@@ -185,10 +198,10 @@ impl SharedKeys {
     fn current(&self, records: &[KeyRecord]) -> Option<KeyId> {
         let now = self.env.now();
         let mut sealing = records.iter().filter(|record| record.seals);
-        let first = sealing.next()?;
         // The first one is created before there are URLs.
-        let active = sealing.filter(|record| record.added.after(ACTIVATION_DELAY) <= now);
-        Some(active.last().unwrap_or(first).id)
+        let first = sealing.next()?;
+        let active = sealing.rev().find(|record| record.added.after(ACTIVATION_DELAY) <= now);
+        Some(active.unwrap_or(first).id)
     }
 }
 

@@ -5,10 +5,10 @@ use super::error::AdminError;
 use super::reply::{Content, Reply};
 use super::snapshots::snapshot;
 use crate::archive::{ArchiveKind, ArchiveWriter};
-use crate::sealing_keys;
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use std::sync::{Arc, PoisonError};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use webpush_core::protocol::autopush::Versions;
@@ -56,7 +56,7 @@ fn open(admin: &Admin, kind: ArchiveKind) -> Result<ArchiveWriter, AdminError> {
     };
     drop(broadcasts);
     // Keys are never removed, so these open every URL of the snapshot.
-    let keys = sealing_keys::read(&admin.data_dir).map_err(|error| {
+    let keys = Handle::current().block_on(admin.keys.read()).map_err(|error| {
         tracing::error!("cannot read the sealing keys for a backup or export: {error:#}");
         AdminError::Internal
     })?;

@@ -4,11 +4,8 @@ use super::Admin;
 use super::error::AdminError;
 use super::reply::{Reply, json};
 use crate::archive::{ArchiveError, Import, LINE_BYTES};
-use crate::sealing_keys;
 use bytes::BytesMut;
 use std::sync::Arc;
-use tokio::task::spawn_blocking;
-use webpush_core::capability::KeyId;
 use webpush_core::id::InboxId;
 use webpush_http::body::Body;
 use webpush_store::{Durability, Op};
@@ -57,20 +54,13 @@ async fn commit(
 ) -> Result<(), AdminError> {
     if import.keys().len() > *keys_imported {
         *keys_imported = import.keys().len();
-        import_keys(admin, import.keys().to_vec()).await?;
+        let imported = admin.keys.import(&admin.service, import.keys().to_vec()).await;
+        imported.map_err(|error| AdminError::Conflict(format!("{error:#}")))?;
     }
     admin.service.commit(ops, Durability::Durable).await?;
     // The timer knows no deadlines of restored messages.
     admin.service.sweep_timer.rescan();
     Ok(())
-}
-
-async fn import_keys(admin: &Arc<Admin>, keys: Vec<(KeyId, [u8; 32])>) -> Result<(), AdminError> {
-    let admin = Arc::clone(admin);
-    let imported =
-        spawn_blocking(move || sealing_keys::import_keys(&admin.data_dir, &admin.service.keyring, &keys))
-            .await;
-    imported.map_err(|_| AdminError::Internal)?.map_err(|error| AdminError::Conflict(format!("{error:#}")))
 }
 
 impl From<ArchiveError> for AdminError {

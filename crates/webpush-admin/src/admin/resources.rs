@@ -48,7 +48,7 @@ pub(super) async fn serve(
         (["messages", log_id], _) => messages::by_log_id(admin, log_id).await,
         (["trace"], _) => messages::by_url(admin, &head.headers, body).await,
         (["try"], _) => self_test::start(admin, &head.headers, body).await,
-        (["keys"], &Method::GET) => keys::list(admin),
+        (["keys"], &Method::GET) => keys::list(admin).await,
         (["keys"], _) => keys::rotate(admin).await,
         _ => Err(AdminError::NotFound),
     }

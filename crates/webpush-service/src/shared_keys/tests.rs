@@ -18,7 +18,7 @@ struct World(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    keys: StdMutex<Vec<(u8, Vec<u8>)>>,
+    keys: StdMutex<Vec<WrappedKey>>,
     reads: AtomicUsize,
     is_down: AtomicBool,
     seconds: AtomicU64,
@@ -51,7 +51,7 @@ impl World {
 }
 
 impl KeyTable for World {
-    fn list(&self) -> BoxFuture<'_, anyhow::Result<Vec<(u8, Vec<u8>)>>> {
+    fn list(&self) -> BoxFuture<'_, anyhow::Result<Vec<WrappedKey>>> {
         self.0.reads.fetch_add(1, Ordering::AcqRel);
         Box::pin(async {
             if self.0.is_down.load(Ordering::Acquire) {
@@ -109,6 +109,7 @@ async fn a_new_key_seals_once_all_nodes_have_it() {
     let old = here.1.current();
     let new = here.0.rotate(&here.1).await.unwrap();
     assert_eq!((here.1.current(), there.1.current(), there.1.ids().count()), (old, old, 1));
+    assert_eq!(there.0.pending().await.unwrap(), Some(new));
     world.advance(10);
     there.0.refresh(&there.1, Duration::from_secs(5)).await.unwrap();
     assert_eq!((there.1.current(), there.1.ids().count()), (old, 2));
@@ -118,6 +119,7 @@ async fn a_new_key_seals_once_all_nodes_have_it() {
         assert_eq!(keyring.current(), new);
     }
     assert_eq!(world.open().await.1.current(), new);
+    assert_eq!(there.0.pending().await.unwrap(), None);
     assert_eq!(here.0.read().await.unwrap().last().map(|(id, _)| *id), Some(new));
 }
 
@@ -149,7 +151,7 @@ async fn keys_of_another_server_open_and_never_seal() {
     assert_eq!(keys.read().await.unwrap().len(), 2);
 }
 
-/// A node that was cut off must not answer 404 to a URL of another one: senders would drop their subscriptions.
+/// A node that was cut off must not return 404: senders would drop their subscriptions.
 #[tokio::test]
 async fn an_unknown_key_is_looked_up() {
     let world = World::default();

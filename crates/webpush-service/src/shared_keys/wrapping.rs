@@ -73,7 +73,7 @@ impl Wrapping {
         let (seals, rest) = text.split_first().context("a sealing key is empty")?;
         let (added, key) = rest.split_first_chunk::<8>().context("a sealing key is too short")?;
         let added = Timestamp::from_millis(u64::from_be_bytes(*added));
-        let key = (&*key).try_into().context("a sealing key has another length")?;
+        let key = key[..].try_into().context("a sealing key has another length")?;
         Ok(KeyRecord { id, key, seals: *seals != 0, added })
     }
 

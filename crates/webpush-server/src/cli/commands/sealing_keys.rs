@@ -6,6 +6,7 @@ use crate::cli::render::terminal;
 use crate::cli::runtime::with_admin;
 use clap::{ArgMatches, ValueEnum};
 use http::Method;
+use serde_json::Value;
 use std::process::ExitCode;
 
 /// List or rotate the keys that seal URLs
@@ -48,5 +49,9 @@ async fn ask(args: &SealingKeysArgs, client: AdminClient) -> anyhow::Result<()> 
         return Ok(terminal::json(&answer)?);
     }
     let ids = list(&answer["ids"]).iter().map(cell).collect::<Vec<_>>().join(", ");
-    Ok(terminal::line(&format!("sealing keys {ids}; current: {}", answer["current"]))?)
+    let pending = match &answer["pending"] {
+        Value::Null => String::new(),
+        id => format!("; {id} seals new URLs in at most 70 seconds, when every node has it"),
+    };
+    Ok(terminal::line(&format!("sealing keys {ids}; current: {}{pending}", answer["current"]))?)
 }
