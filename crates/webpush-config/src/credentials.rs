@@ -13,8 +13,13 @@ pub(crate) const FILE_SUFFIX: &str = "_file";
 /// Returns the name of the credential for a setting, if it can have one.
 #[must_use]
 pub fn name(setting: &Setting) -> Option<&str> {
-    let file = setting.form == Form::Path && matches!(setting.section(), "tls" | "subscribe" | "admin");
-    file.then(|| setting.name.strip_suffix(FILE_SUFFIX).unwrap_or(&setting.name))
+    let has_credentials = match setting.section() {
+        "tls" | "subscribe" | "admin" => true,
+        "storage" => setting.name.ends_with(FILE_SUFFIX),
+        _ => false,
+    };
+    (has_credentials && setting.form == Form::Path)
+        .then(|| setting.name.strip_suffix(FILE_SUFFIX).unwrap_or(&setting.name))
 }
 
 /// Finds the credentials of settings that no other source sets, with or without `_file`.

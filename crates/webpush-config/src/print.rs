@@ -57,7 +57,7 @@ fn value(setting: &Setting, value: &SourcedValue) -> String {
         Form::Boolean => is_on(text).to_string(),
         Form::Number => text.to_string_lossy().into_owned(),
         Form::Time | Form::Size | Form::Rate | Form::Path | Form::Choice | Form::Text => {
-            quoted(&text.to_string_lossy())
+            quoted(&setting.redacted(&text.to_string_lossy()))
         }
     };
     if !setting.is_list() {

@@ -52,9 +52,9 @@ problem:
 
 ## Secrets
 
-Passwords and tokens have no flag. Put each into a file of its own (`pfx_password_file`, `tokens_file`), into a [systemd
-credential](deployment.md#secrets), or into the configuration itself (`pfx_password`, `tokens`), which only its owner
-should then be able to read.
+Passwords and tokens have no flag. Put each into a file of its own (`pfx_password_file`, `tokens_file`,
+`password_file`), into a [systemd credential](deployment.md#secrets), or into the configuration itself (`pfx_password`,
+`tokens`, the password in `url`), which only its owner should then be able to read.
 
 ## Reload
 
@@ -156,6 +156,13 @@ data_dir = "/var/lib/webpush-server"
 #reserve = "128MiB"
 #expire_unused_after = "24h"
 #expire_idle_after = "60d"
+# For a cluster: the database of all nodes, and a secret that is the same on all of them.
+#url = "postgres://webpush@db1.example.net,db2.example.net/webpush"
+#password_file = "/etc/webpush-server/database-password"
+#ca_file = "/etc/webpush-server/database-ca.pem"
+#secret_file = "/etc/webpush-server/cluster-secret"
+#schema = "webpush"
+#connections = 4
 
 [matrix]
 #gateway = "all"

@@ -18,7 +18,7 @@ pub(crate) const SECTIONS: [(&str, &str); 16] = [
     ("timeouts", "WebSocket keepalive and shutdown. Open connections keep the values they began with."),
     (
         "storage",
-        "See [quotas](limits.md#quotas), [idle agents](limits.md#idle-agents) and the [data directory](deployment.md#data-directory).",
+        "See [quotas](limits.md#quotas), [idle agents](limits.md#idle-agents) and the [data directory](deployment.md#data-directory). With `url`, all nodes of a cluster have their messages in one PostgreSQL database.",
     ),
     ("matrix", "See the [Matrix gateway](unifiedpush.md#operate-the-gateway)."),
     ("chromium", "Push for Chromium, experimental and off by default. See [Chromium](chromium.md)."),

@@ -24,6 +24,8 @@ pub struct Setting {
     pub former_key: Option<&'static str>,
     /// True if a change takes effect only after a restart.
     pub needs_restart: bool,
+    /// Hides the password in a value.
+    redact: Option<fn(&str) -> String>,
 }
 
 /// Marks a flag whose setting takes effect only after a restart: `#[arg(add = NeedsRestart)]`.
@@ -39,6 +41,14 @@ impl ArgExt for NeedsRestart {}
 pub struct FormerKey(pub &'static str);
 
 impl ArgExt for FormerKey {}
+
+/// Marks a text that may have a password: `#[arg(add = Redacted(redact), hide_env_values = true)]`.
+///
+/// The function returns the text as it may be printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Redacted(pub fn(&str) -> String);
+
+impl ArgExt for Redacted {}
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +108,8 @@ impl Setting {
         };
         let needs_restart = arg.get::<NeedsRestart>().is_some();
         let former_key = arg.get::<FormerKey>().map(|FormerKey(key)| *key);
-        Some(Self { arg: arg.clone(), name, form, former_key, needs_restart })
+        let redact = arg.get::<Redacted>().map(|Redacted(redact)| *redact);
+        Some(Self { arg: arg.clone(), name, form, former_key, needs_restart, redact })
     }
 
     /// Returns the ID of its clap argument.
@@ -154,7 +165,12 @@ impl Setting {
     /// Returns true if its value must not be printed.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        self.arg.is_hide_env_values_set()
+        self.arg.is_hide_env_values_set() && self.redact.is_none()
+    }
+
+    /// Returns a value as it may be printed.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        self.redact.map_or_else(|| text.to_owned(), |redact| redact(text))
     }
 
     /// Returns true if it takes several values.
@@ -236,6 +252,7 @@ impl Setting {
                 reason.to_string()
             }
             (ErrorKind::ValueValidation, Some(reason), Some(ContextValue::String(value))) => {
+                let value = &self.redacted(value);
                 let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
                 match self.form {
                     Form::Boolean => format!("'{value}' is neither true nor false"),

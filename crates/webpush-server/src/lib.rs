@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the command line, one file per command | [`cli`] |
 //! | startup and shutdown | [`server_config`], `config_warnings`, [`serve`], [`stop_signals`] |
+//! | the store and its sealing keys; the database of a cluster | `open_store`; [`store_config`] |
 //! | socket activation, and status for the service manager | [`inherited`], [`service_manager`] |
 //! | the log | [`log`] |
 //! | reload on SIGHUP; certificates that change on disk | [`reload`], [`certificate_files`] |
@@ -19,9 +20,11 @@ pub mod dev_tls;
 pub mod doctor;
 pub mod inherited;
 pub mod log;
+mod open_store;
 pub mod otlp;
 pub mod reload;
 pub mod serve;
 pub mod server_config;
 pub mod service_manager;
 pub mod stop_signals;
+pub mod store_config;

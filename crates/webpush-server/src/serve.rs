@@ -8,9 +8,10 @@ use crate::dev_tls;
 use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::log::rate_limit::WINDOW;
+use crate::open_store::{self, OpenStore};
 use crate::otlp;
 use crate::reload::{self, ReadConfig, Reload};
-use crate::server_config::{DamageHandling, ServerConfig};
+use crate::server_config::ServerConfig;
 use crate::service_manager;
 use crate::stop_signals::StopSignals;
 use anyhow::{Context as _, bail};
@@ -21,13 +22,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
 use webpush_admin::broadcasts::BroadcastSources;
-use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir, has_store, repair_store};
+use webpush_admin::data_dir::{STORE_DIR, create_data_dir};
 use webpush_admin::last_origin;
-use webpush_admin::sealing_keys::{self, KeySource};
-use webpush_core::capability::Keyring;
 use webpush_http::gateway::Gateway;
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::bind;
@@ -41,8 +41,7 @@ use webpush_http::transport::tls;
 use webpush_service::drain::{Drain, GRACE};
 use webpush_service::service::{ConfigSummary, Service, Setup};
 use webpush_service::subscribe_tokens::SubscribeTokens;
-use webpush_service::{idle, memory_watch, settling, sweep, system};
-use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
+use webpush_service::{catch_up, idle, key_refresh, memory_watch, settling, sweep, system};
 use webpush_store::{Backend, Store};
 
 /// Timeout for closing the store. Whatever it has not flushed by then is in its log.
@@ -84,14 +83,7 @@ pub async fn run(
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     let spans = otlp::start(settings.otlp_endpoint.as_deref())?;
-    let options = Options {
-        quota: settings.quota,
-        row_cache_bytes: settings.row_cache,
-        reserve_bytes: settings.reserve,
-        env: env.clone(),
-        ..Options::default()
-    };
-    let (store, keyring) = open_data_dir(&settings.data_dir, options, settings.recovery)?;
+    let OpenStore { store, keyring, keys } = open_store::open(&settings, &env).await?;
     if let Some(warning) = settings.origin_warning(&origin) {
         tracing::warn!("{warning}");
     }
@@ -113,7 +105,7 @@ pub async fn run(
         env,
         store: Arc::clone(&store),
         keyring,
-        shared_keys: None,
+        shared_keys: keys.shared(),
         origin,
         other_origins: Vec::new(),
         limits: settings.limits,
@@ -208,7 +200,6 @@ pub async fn run(
     let admin_drain = Drain::default();
     let administering = admin_server.map(|admin_server| {
         let client = LoopbackClient::new(Arc::clone(&server), connections, admin_drain.draining());
-        let keys = KeySource::DataDir(settings.data_dir.clone());
         admin_server.start(
             Arc::clone(&service),
             keys,
@@ -234,6 +225,9 @@ pub async fn run(
     let sweeping = sweep::start(Arc::clone(&service));
     let settling = settling::start(Arc::clone(&service));
     let removing_idle = idle::start(Arc::clone(&service));
+    let shared = service
+        .is_shared()
+        .then(|| [catch_up::start(Arc::clone(&service)), key_refresh::start(Arc::clone(&service))]);
     let measuring = memory_watch::start(
         Arc::clone(&service),
         memory_watch::resident_bytes,
@@ -275,6 +269,7 @@ pub async fn run(
         removing_idle.abort();
         measuring.abort();
         settling.abort();
+        shared.iter().flatten().for_each(JoinHandle::abort);
         // Each was aborted or has returned.
         let _ = (sweeping.await, removing_idle.await, settling.await, reloading.await);
         for listening in listening {
@@ -381,45 +376,6 @@ const fn hint(port: u16) -> &'static str {
         }
         _ => "",
     }
-}
-
-fn open_data_dir(
-    data_dir: &Path,
-    options: Options,
-    recovery: DamageHandling,
-) -> anyhow::Result<(Arc<Backend>, Keyring)> {
-    create_data_dir(data_dir)?;
-    let store_dir = data_dir.join(STORE_DIR);
-    // A kill in the very first start leaves keys without a store, but not their copy.
-    if !has_store(data_dir) && data_dir.join(sealing_keys::COPY_NAME).exists() && !recovery.begin_anew {
-        bail!(
-            "{} is missing, but {} has the keys of the URLs of its agents: restore the data directory from a backup, or \
-             start once with --begin-anew to begin with an empty store and the same keys",
-            store_dir.display(),
-            data_dir.display()
-        );
-    }
-    // Before the store is created: a store without keys means that the keys were lost.
-    let keyring = sealing_keys::load_or_create(data_dir, store_dir.exists())?;
-    create_store_dir(data_dir)?;
-    let store = open_store(data_dir, options, recovery.repair)
-        .with_context(|| format!("cannot use the data directory {} (--data-dir)", data_dir.display()))?;
-    sealing_keys::keep_copy(data_dir)?;
-    Ok((store.into(), keyring))
-}
-
-/// Opens the store, after a repair if it needs one and `repair` is set.
-fn open_store(data_dir: &Path, options: Options, repair: bool) -> Result<EmbeddedStore, OpenError> {
-    let store_dir = &data_dir.join(STORE_DIR);
-    let opened = EmbeddedStore::open(store_dir, options.clone());
-    match opened {
-        Ok(store) if repair && store.has_holes() => drop(store),
-        Err(error) if repair && error.is_damage() => tracing::error!(%error, "repairing the store"),
-        opened => return opened,
-    }
-    let report = repair_store(data_dir, options.clone())?;
-    report.to_string().lines().for_each(|line| tracing::warn!("repaired the store: {line}"));
-    EmbeddedStore::open(store_dir, options)
 }
 
 /// Waits until the files of the store are found deleted.

@@ -1,6 +1,7 @@
 //! The configuration of a server.
 
 use crate::certificate_files::Loaded;
+use crate::store_config::StoreConfig;
 use crate::{acme, dev_tls, log};
 use anyhow::bail;
 use std::net::{IpAddr, SocketAddr};
@@ -66,6 +67,8 @@ pub struct ServerConfig {
     pub recovery: DamageHandling,
     /// Room to keep free on the volume of the store, in bytes.
     pub reserve: u64,
+    /// The database of a cluster; `None` for the store in the data directory.
+    pub store: Option<StoreConfig>,
     /// Tokens that subscribers need.
     pub subscribe_tokens: Option<TokenSource>,
     /// Status code for invalid VAPID headers.

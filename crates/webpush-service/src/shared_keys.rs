@@ -52,6 +52,14 @@ struct LastRead {
     succeeded: bool,
 }
 
+/// Checks that a secret is long enough.
+///
+/// # Errors
+/// Fails if it is not.
+pub fn check_secret(secret: &[u8]) -> anyhow::Result<()> {
+    Wrapping::new(secret, "").map(drop)
+}
+
 impl SharedKeys {
     /// Reads the keys, or creates the first one. `schema` tells services in one database apart.
     ///

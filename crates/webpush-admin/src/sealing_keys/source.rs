@@ -1,4 +1,4 @@
-//! The sealing keys of a running server: a file in its data directory, or a database that it shares with other nodes.
+//! The sealing keys of a running server: a file in its data directory, or a database of all nodes.
 
 use super::Keys;
 use std::path::PathBuf;
@@ -18,6 +18,15 @@ pub enum KeySource {
 }
 
 impl KeySource {
+    /// Returns the keys in a database, if they are there.
+    #[must_use]
+    pub fn shared(&self) -> Option<Arc<SharedKeys>> {
+        match self {
+            Self::DataDir(_) => None,
+            Self::Shared(keys) => Some(Arc::clone(keys)),
+        }
+    }
+
     /// Reads the keys; the last one is the current key.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub(crate) mod proxy;
 pub(crate) mod rates;
 pub(crate) mod secrets;
 pub(crate) mod storage;
+pub(crate) mod store;
 pub(crate) mod subscribe;
 pub(crate) mod timeouts;
 pub(crate) mod trace;

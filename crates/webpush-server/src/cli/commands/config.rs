@@ -125,6 +125,9 @@ fn unusable(resolved: &EffectiveConfig) -> anyhow::Result<Vec<ConfigError>> {
         look(&["admin.tokens_file", "admin.tokens"], loaded);
         look(&["admin.listen"], admin.check());
     }
+    if let Some(store) = &settings.store {
+        look(&["storage.url"], store.check());
+    }
     look(&["listen.host"], settings.check_host());
     look(&["listen.also"], settings.check_also_listen());
     look(&["chromium.listen"], settings.check_chromium());

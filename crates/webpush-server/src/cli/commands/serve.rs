@@ -11,6 +11,7 @@ use crate::cli::args::otlp::OtlpArgs;
 use crate::cli::args::proxy::ProxyArgs;
 use crate::cli::args::secrets::SecretArgs;
 use crate::cli::args::storage::StorageArgs;
+use crate::cli::args::store::StoreArgs;
 use crate::cli::args::trace::TraceArgs;
 use crate::cli::args::values::{parse_leeway, parse_origin, parse_time};
 use crate::cli::exit::print_error;
@@ -200,6 +201,9 @@ pub(crate) struct Args {
     storage: StorageArgs,
 
     #[command(flatten)]
+    store: StoreArgs,
+
+    #[command(flatten)]
     limits: LimitArgs,
 
     #[command(flatten)]
@@ -260,6 +264,10 @@ pub(crate) const RULES: &[Rule] = &[
     Rule::Needs("acme.eab_key_id", "acme.eab_key_file"),
     Rule::Needs("acme.eab_key_file", "acme.eab_key_id"),
     Rule::Needs("acme.eab_key_id", "acme.directory"),
+    Rule::Needs("storage.url", "storage.secret_file"),
+    Rule::Needs("storage.secret_file", "storage.url"),
+    Rule::Needs("storage.password_file", "storage.url"),
+    Rule::Needs("storage.ca_file", "storage.url"),
 ];
 
 /// Limits of broadcasts.
@@ -408,6 +416,7 @@ impl Args {
             quota: self.storage.quota(),
             row_cache: self.storage.row_cache(),
             reserve: self.storage.reserve(),
+            store: self.store.settings(),
             recovery: DamageHandling { begin_anew: self.begin_anew, repair: self.repair },
             limits: self.limits.apply(limits),
             gateway: self.matrix.settings(),

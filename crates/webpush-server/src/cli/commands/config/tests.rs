@@ -291,6 +291,34 @@ fn the_printed_configuration_is_equivalent_and_has_no_secrets() {
     assert_eq!(again.broadcasts, resolved.broadcasts);
 }
 
+#[test]
+fn the_password_of_a_database_is_never_printed() {
+    let url = "postgres://push:sesame@a,b/push?sslmode=require";
+    let file = format!("[storage]\nurl = '{url}'\nsecret_file = 's'\n");
+    let in_variable =
+        Sources::file("").variable("WEBPUSH_SERVER_STORAGE__URL", url).flags(&["--store-secret-file=s"]);
+    for sources in [Sources::file(&file), in_variable] {
+        let resolved = sources.resolve();
+        let printed = resolved.to_toml();
+        assert!(printed.contains("url = \"postgres://push:***@a,b/push?sslmode=require\""), "{printed}");
+        assert!(!format!("{:?}", serve::settings(&resolved).unwrap()).contains("sesame"));
+        assert_eq!(serve::settings(&resolved).unwrap().store.unwrap().url.expose(), url);
+    }
+}
+
+#[test]
+fn the_settings_of_a_database_come_together() {
+    let faults = Sources::file("[storage]\nurl = 'postgres://a/b'\n").faults();
+    assert_eq!(faults, ["c.toml:2: storage.url also needs storage.secret_file (--store-secret-file FILE)"]);
+    let faults = Sources::file("").flags(&["--store-ca-file=other"]).faults();
+    assert_eq!(faults, ["--store-ca-file: storage.ca_file also needs storage.url (--store URL)"]);
+    let with_credential = Sources::file("[storage]\nurl = 'postgres://a/b'\n").credential("storage.secret");
+    let store = serve::settings(&with_credential.resolve()).unwrap().store.unwrap();
+    assert!(store.secret_file.ends_with("storage.secret"));
+    assert_eq!((&*store.schema, store.connections), ("webpush", 4));
+    assert!(serve::settings(&Sources::file("").resolve()).unwrap().store.is_none());
+}
+
 /// E7: host, port and origin were "not set", though the server has all of them.
 #[test]
 fn the_printed_configuration_has_the_effective_host_port_and_origin() {
