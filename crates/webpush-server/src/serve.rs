@@ -154,7 +154,11 @@ pub async fn run(
         mcs: mcs_address,
         admin: admin_server.as_ref().map(AdminServer::display_address),
     };
-    announce(&service, &addresses, &settings.data_dir, ca_file.as_deref());
+    let place = match &settings.store {
+        None => settings.data_dir.display().to_string(),
+        Some(store) => store.display_url(),
+    };
+    announce(&service, &addresses, &place, ca_file.as_deref());
 
     let drain = Drain::default();
     let connections = Arc::new(Connections::new(
@@ -288,9 +292,13 @@ pub async fn run(
         rate_limits.report();
         closed
     };
+    let late = match settings.store {
+        None => "the store did not close in time; no data is lost, because the next start replays its log",
+        Some(_) => "the database did not respond in time; messages that were not confirmed may not be stored",
+    };
     tokio::select! {
         closed = stop => closed
-            .context("the store did not close in time; no data is lost, because the next start replays its log")?
+            .context(late)?
             .context("cannot close the store"),
         signal = signals.next() => bail!("exited immediately after a second signal ({signal})"),
     }
@@ -396,9 +404,9 @@ struct Addresses {
 /// Logs the start, and prints the startup line, from which scripts read the origin.
 ///
 /// Behind it is what clients need to trust `ca_file`.
-fn announce(service: &Service, addresses: &Addresses, data_dir: &Path, ca_file: Option<&Path>) {
+fn announce(service: &Service, addresses: &Addresses, place: &str, ca_file: Option<&Path>) {
     let Addresses { main: address, further, mcs, admin } = addresses;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), origin = %service.origin, address, "serving");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), origin = %service.origin, address, data = place, "serving");
     for address in further {
         tracing::info!(address, "also serving");
     }
@@ -411,10 +419,9 @@ fn announce(service: &Service, addresses: &Addresses, data_dir: &Path, ca_file: 
     let chromium = mcs.map(|address| format!(", Chromium on {address}")).unwrap_or_default();
     let (flag, trust) = ca_file.map(|file| (ca_flag(file), trust(file))).unwrap_or_default();
     let line = format!(
-        "webpush-server {} serves {origin} on {address}{further}, data in {}{chromium}{admin}; try: webpush-server \
-         listen {origin}{token}{flag}\n{trust}",
+        "webpush-server {} serves {origin} on {address}{further}, data in {place}{chromium}{admin}; try: \
+         webpush-server listen {origin}{token}{flag}\n{trust}",
         env!("CARGO_PKG_VERSION"),
-        data_dir.display(),
     );
     let mut out = io::stdout().lock();
     // Standard output may be closed.

@@ -55,7 +55,8 @@ pub fn while_reloading(reload: impl FnOnce()) {
 /// Keeps the watchdog of the manager (`WatchdogSec=`) from expiring while the store responds.
 pub async fn keep_watchdog(service: Arc<Service>, status: String) {
     let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()) else { return };
-    let is_alive = || async { needs_no_restart(service.check_readiness().await) };
+    let is_shared = service.is_shared();
+    let is_alive = || async { needs_no_restart(is_shared, service.check_readiness().await) };
     let report = || {
         let sessions: u64 =
             TransportKind::ALL.iter().map(|transport| service.registry.session_count(*transport)).sum();
@@ -80,13 +81,13 @@ async fn watch<Answer: Future<Output = bool>>(
     }
 }
 
-/// Returns false only if the store does not respond.
+/// Returns false only if the store in the data directory does not respond.
 ///
-/// A restart would not help against a full disk or a missing certificate.
-const fn needs_no_restart(ready: Result<(), NotReady>) -> bool {
+/// A restart would not help against a full disk, a missing certificate, or a database that is down.
+const fn needs_no_restart(is_shared: bool, ready: Result<(), NotReady>) -> bool {
     match ready {
         Ok(()) | Err(NotReady::Draining | NotReady::StoreDown | NotReady::NoCertificate) => true,
-        Err(NotReady::StoreSlow) => false,
+        Err(NotReady::StoreSlow) => is_shared,
     }
 }
 
@@ -140,11 +141,10 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_no_reason_for_a_restart() {
-        assert!(
-            needs_no_restart(Ok(()))
-                && needs_no_restart(Err(NotReady::StoreDown))
-                && needs_no_restart(Err(NotReady::Draining))
-        );
-        assert!(!needs_no_restart(Err(NotReady::StoreSlow)));
+        for ready in [Ok(()), Err(NotReady::StoreDown), Err(NotReady::Draining)] {
+            assert!(needs_no_restart(false, ready) && needs_no_restart(true, ready));
+        }
+        assert!(!needs_no_restart(false, Err(NotReady::StoreSlow)));
+        assert!(needs_no_restart(true, Err(NotReady::StoreSlow)), "agents must stay connected");
     }
 }

@@ -1,6 +1,7 @@
 //! The machine that the server runs on: data directory, disk and file descriptors.
 
 use super::check_result::CheckResult;
+use crate::store_config::StoreConfig;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -17,8 +18,8 @@ const LITTLE_PERCENT: u64 = 5;
 /// Each connection takes a descriptor; the default limit of most systems is far too low.
 const FEW_DESCRIPTORS: u64 = 65_536;
 
-/// Checks that the directory is private and holds the keys.
-pub fn directory(path: &Path) -> CheckResult {
+/// Checks that the directory is private and, unless they are in a database, holds the keys.
+pub fn directory(path: &Path, has_keys: bool) -> CheckResult {
     let shown = path.display();
     let found = match fs::metadata(path) {
         Ok(found) => found,
@@ -37,6 +38,9 @@ pub fn directory(path: &Path) -> CheckResult {
             format!("{shown} has mode {:o}: other users can read it", found.mode() & 0o777),
             format!("chmod 700 {shown}"),
         );
+    }
+    if !has_keys {
+        return CheckResult::good(DIRECTORY, format!("{shown} is private"));
     }
     let keys = path.join(sealing_keys::FILE_NAME);
     match fs::metadata(&keys) {
@@ -107,6 +111,26 @@ pub fn store(metrics: &str) -> CheckResult {
     )
 }
 
+/// Checks the configuration of a cluster's database, and in the metrics of the server that it works.
+///
+/// `metrics` is `None` if the server does not run here.
+pub fn database(config: &StoreConfig, metrics: Option<&str>) -> CheckResult {
+    if let Err(error) = config.check() {
+        let advice = "fix the configuration, and run doctor as root or as the server's user";
+        return CheckResult::bad(STORE, format!("{error:#}"), advice);
+    }
+    let url = config.display_url();
+    match metrics.and_then(|metrics| value(metrics, "webpush_store_up")) {
+        Some(1) => CheckResult::good(STORE, format!("{url} is in use")),
+        Some(_) => CheckResult::bad(
+            STORE,
+            format!("{url} cannot be written, or notices of other nodes do not arrive"),
+            "see the log of the server, and check that PostgreSQL has a primary that this machine reaches",
+        ),
+        None => CheckResult::skipped(STORE, format!("{url} is configured; the server does not run here")),
+    }
+}
+
 /// Checks the file descriptor limit in the metrics of the server.
 pub fn descriptors(metrics: &str) -> CheckResult {
     let value = |name: &str| value(metrics, name);
@@ -149,16 +173,18 @@ mod tests {
         let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         set(path, 0o700);
         assert!(
-            directory(path).found.contains("cannot read") && directory(path).found.contains("sealing-keys")
+            directory(path, true).found.contains("cannot read")
+                && directory(path, true).found.contains("sealing-keys")
         );
+        assert_eq!(directory(path, false).verdict, CheckStatus::Good, "of a node of a cluster");
         fs::write(&keys, "").unwrap();
         set(&keys, 0o600);
-        assert_eq!(directory(path).verdict, CheckStatus::Good);
+        assert_eq!(directory(path, true).verdict, CheckStatus::Good);
         set(&keys, 0o640);
-        assert!(directory(path).advice.unwrap().starts_with("chmod 600 "));
+        assert!(directory(path, true).advice.unwrap().starts_with("chmod 600 "));
         set(path, 0o755);
-        assert!(directory(path).advice.unwrap().starts_with("chmod 700 "));
-        assert_eq!(directory(&path.join("none")).verdict, CheckStatus::Bad);
+        assert!(directory(path, true).advice.unwrap().starts_with("chmod 700 "));
+        assert_eq!(directory(&path.join("none"), true).verdict, CheckStatus::Bad);
     }
 
     #[test]
@@ -178,6 +204,30 @@ mod tests {
             let found = store(&names.map(line).concat());
             assert_eq!(found.verdict == CheckStatus::Bad, damaged.is_some(), "{found}");
         }
+    }
+
+    #[test]
+    fn the_database_of_a_cluster_is_checked() {
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        fs::write(secret.path(), "0123456789abcdef0123456789abcdef").unwrap();
+        let config = |url: &str| StoreConfig {
+            url: url.parse().unwrap(),
+            password_file: None,
+            ca_file: None,
+            secret_file: secret.path().to_owned(),
+            schema: "webpush".to_owned(),
+            connections: 4,
+        };
+        let verdict = |url, metrics| {
+            let result = database(&config(url), metrics);
+            assert!(!result.to_string().contains("sesame"), "{result}");
+            result.verdict
+        };
+        let url = "postgres://push:sesame@db/push";
+        assert_eq!(verdict(url, Some("webpush_store_up 1\n")), CheckStatus::Good);
+        assert_eq!(verdict(url, Some("webpush_store_up 0\n")), CheckStatus::Bad);
+        assert_eq!(verdict(url, None), CheckStatus::Skipped);
+        assert_eq!(verdict("mysql://push:sesame@db/push", None), CheckStatus::Bad);
     }
 
     #[test]

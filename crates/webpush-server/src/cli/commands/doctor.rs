@@ -107,11 +107,17 @@ async fn examine(
         let _ = if args.json { terminal::json(&result) } else { terminal::line(&result.to_string()) };
     };
     if args.url.is_none() {
-        report(machine::directory(&settings.data_dir));
+        report(machine::directory(&settings.data_dir, settings.store.is_none()));
         report(machine::disk(&settings.data_dir));
-        match metrics(line).await {
+        let metrics = metrics(line).await;
+        if let Some(config) = &settings.store {
+            report(machine::database(config, metrics.as_deref().ok()));
+        }
+        match metrics {
             Ok(metrics) => {
-                report(machine::store(&metrics));
+                if settings.store.is_none() {
+                    report(machine::store(&metrics));
+                }
                 report(machine::descriptors(&metrics));
             }
             Err(error) => report(machine::without_metrics(&error)),

@@ -13,7 +13,8 @@ use webpush_service::log_ids::LogIds;
 /// Print the log ID for a URL
 ///
 /// The log has log IDs in place of URLs. This command reads the keys in the data directory of the server, and prints the
-/// log IDs of the agent, subscription or message.
+/// log IDs of the agent, subscription or message. The nodes of a cluster (--store) have their keys in the database: there,
+/// webpush-server agents show URL prints them.
 #[derive(Clone, Debug, clap::Args)]
 #[command(alias = "log-name")]
 pub(crate) struct LogIdArgs {

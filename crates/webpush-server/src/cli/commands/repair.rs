@@ -20,7 +20,8 @@ Run it as the user of the server. It needs free space for a second store.";
 ///
 /// Builds a new store from all agents, subscriptions and messages that can be read of the old one, whether or not the
 /// server still starts, and prints what is lost. The old store is kept beside it. Requests for what is lost return
-/// 404 from then on, and 503 until then.
+/// 404 from then on, and 503 until then. The nodes of a cluster (--store) have no store of their own: repair its database
+/// with the means of PostgreSQL.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct RepairArgs {
