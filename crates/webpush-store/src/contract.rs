@@ -86,11 +86,22 @@ pub type Open<'a> = &'a dyn Fn(Quota) -> Backend;
 
 /// Makes one `#[test]` of each rule.
 ///
-/// `$open` is an expression that gives a fresh `Fn(Quota) -> Backend`.
+/// `$open` is an expression that gives a fresh `Fn(Quota) -> Backend`. Attributes after it, such as `#[ignore]`, are those
+/// of each test.
 #[macro_export]
 macro_rules! contract_tests {
-    ($open:expr) => {
-        $crate::contract_tests!($open;
+    (@rule [$(#[$attribute:meta])*] $open:expr, $rule:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $rule() {
+            $crate::contract::block_on($crate::contract::$rule(&$open));
+        }
+    };
+    (@rules $attributes:tt $open:expr, $($rule:ident)*) => {
+        $($crate::contract_tests!(@rule $attributes $open, $rule);)*
+    };
+    ($open:expr $(, #[$attribute:meta])*) => {
+        $crate::contract_tests!(@rules [$(#[$attribute])*] $open,
             a_channel_is_found_until_it_is_unsubscribed a_channel_is_of_one_agent a_channel_is_taken_once
             a_batch_sees_itself a_closed_store_refuses a_lazy_commit_is_kept_by_a_close every_field_is_kept
             nothing_goes_into_what_is_missing order_of_acceptance positions_are_never_reused
@@ -114,12 +125,6 @@ macro_rules! contract_tests {
             a_topic_is_of_one_subscription a_topic_replaces_what_is_outstanding a_topic_replaces_within_a_batch
             an_ended_message_is_not_replaced
         );
-    };
-    ($open:expr; $($rule:ident)*) => {
-        $(#[test]
-        fn $rule() {
-            $crate::contract::block_on($crate::contract::$rule(&$open));
-        })*
     };
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{IdleCheck, Record};
 use std::sync::Arc;
-use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
+use webpush_core::id::{EntryRef, InboxId, SubscriptionId};
 use webpush_core::inbox::Inbox;
 use webpush_core::message::Outcome;
 use webpush_core::message::{Draft, Message};
@@ -93,10 +93,6 @@ pub enum Applied {
 pub struct AppendResult {
     /// The message with its position.
     pub message: Arc<Message>,
-    /// The last position that was assigned in its inbox before; `None` if events come in the order of positions.
-    ///
-    /// An observer that knows only earlier positions has missed entries in between.
-    pub previous: Option<Position>,
     /// The message that it replaced.
     pub replaced: Option<EntryRef>,
     /// The messages of the inbox that were dropped to meet its quota, perhaps including the new one.

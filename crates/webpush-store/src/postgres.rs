@@ -15,7 +15,7 @@
 //! | rows that a group reads and writes | `load`, `write`; `statements`, `values` |
 //! | notices to other nodes, and theirs; which nodes there are | `notify`, `listen`, `notice_codec` |
 //! | reads; snapshots | `read`; `snapshot` |
-//! | tables, and their version | `schema.sql`, `schema` |
+//! | tables, and their version; wrapped sealing keys | `schema.sql`, `schema`; `sealing_keys` |
 //! | connections, TLS, several hosts | `connect`, `options` |
 
 mod apply;
@@ -31,6 +31,7 @@ mod queue;
 mod read;
 mod recent;
 mod schema;
+mod sealing_keys;
 mod snapshot;
 mod statements;
 mod values;
@@ -38,6 +39,7 @@ mod working_set;
 mod write;
 
 pub use options::{OpenError, Options};
+pub use sealing_keys::SealingKeyTable;
 
 use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
@@ -69,7 +71,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A handle to a store on PostgreSQL. Each is a node of its own.
 pub struct PostgresStore {
     node: Arc<Node>,
-    readers: Readers,
+    readers: Arc<Readers>,
     runtime: Handle,
     /// `None` once the handle is closed.
     tasks: Mutex<Option<Tasks>>,
@@ -109,6 +111,12 @@ impl PostgresStore {
         Self::start(id, options, connector, self.runtime.clone())
     }
 
+    /// Returns the table of sealing keys.
+    #[must_use]
+    pub fn sealing_keys(&self) -> SealingKeyTable {
+        SealingKeyTable { node: Arc::clone(&self.node), readers: Arc::clone(&self.readers) }
+    }
+
     fn start(id: [u8; 16], options: Options, connector: Connector, runtime: Handle) -> Self {
         let (sender, notices) = mpsc::unbounded_channel();
         let count = i16::try_from(options.connections).unwrap_or(i16::MAX).max(1);
@@ -119,7 +127,7 @@ impl PostgresStore {
             notifier: runtime.spawn(notify::run(Arc::clone(&node), notices)),
             listener: runtime.spawn(listen::run(Arc::clone(&node))),
         };
-        let readers = Readers::new(Arc::clone(&node), READERS);
+        let readers = Arc::new(Readers::new(Arc::clone(&node), READERS));
         Self { node, readers, runtime, tasks: Mutex::new(Some(tasks)) }
     }
 }

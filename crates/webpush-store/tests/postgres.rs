@@ -35,4 +35,4 @@ fn fresh() -> impl Fn(Quota) -> Backend {
     }
 }
 
-webpush_store::contract_tests!(fresh());
+webpush_store::contract_tests!(fresh(), #[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]);

@@ -35,7 +35,6 @@ fn commit(registry: &SessionRegistry, position: u64, replaced: Option<u64>) {
     let replaced = replaced.map(|position| message(position).entry_ref());
     registry.announce(&[Applied::Appended(AppendResult {
         message: message(position),
-        previous: None,
         replaced,
         dropped: Vec::new(),
         receipts: Vec::new(),

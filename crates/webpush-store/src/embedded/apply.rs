@@ -178,14 +178,7 @@ impl Applier<'_> {
         };
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
         let message = Arc::new(message);
-        Ok(Applied::Appended(AppendResult {
-            message,
-            previous: None,
-            replaced,
-            dropped,
-            receipts,
-            receipts_dropped,
-        }))
+        Ok(Applied::Appended(AppendResult { message, replaced, dropped, receipts, receipts_dropped }))
     }
 
     /// Ends the message that a new one replaces.

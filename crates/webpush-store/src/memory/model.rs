@@ -158,14 +158,7 @@ impl Model {
         self.entries.insert((message.agent, message.position), Entry::Message(Arc::clone(&message)));
         let (dropped, receipts) = self.drop_messages(&message);
         let receipts_dropped = std::mem::take(&mut self.receipts_dropped);
-        Applied::Appended(AppendResult {
-            message,
-            previous: None,
-            replaced,
-            dropped,
-            receipts,
-            receipts_dropped,
-        })
+        Applied::Appended(AppendResult { message, replaced, dropped, receipts, receipts_dropped })
     }
 
     /// Drops entries until an inbox with a new message is within its quota.

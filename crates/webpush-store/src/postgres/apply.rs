@@ -202,15 +202,16 @@ impl Applier<'_> {
         Ok(self.changes.rows.inbox(inbox)?.is_some_and(|row| row.inbox.owner == owner))
     }
 
-    /// Assigns the next position of an inbox, and returns the one before it.
-    fn next_position(&mut self, inbox: InboxId) -> Result<Option<(Position, Position)>, Need> {
+    /// Assigns the next position of an inbox.
+    ///
+    /// It follows the last one directly unless the floor was raised: sessions notice entries that they have missed.
+    fn next_position(&mut self, inbox: InboxId) -> Result<Option<Position>, Need> {
         let floor = self.changes.rows.floor;
         let Some(row) = self.rows().inbox_mut(inbox)? else { return Ok(None) };
-        let previous = row.last;
-        row.last = position::next(previous.max(floor));
+        row.last = position::next(row.last.max(floor));
         let last = row.last;
         self.changes.inboxes.insert(inbox);
-        Ok(Some((previous, last)))
+        Ok(Some(last))
     }
 
     const fn rows(&mut self) -> &mut WorkingSet {

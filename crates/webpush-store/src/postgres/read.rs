@@ -35,6 +35,7 @@ statements! {
             ORDER BY e.position DESC LIMIT $3"),
         due: "SELECT inbox, position, message, removal FROM @.entry WHERE removal IS NOT NULL
             ORDER BY removal, inbox, position LIMIT $1",
+        sealing_keys: "SELECT id, wrapped FROM @.sealing_key ORDER BY number",
         // The classes of IdleClass, in their order.
         idle: "(SELECT id FROM @.inbox WHERE owner = 0 AND monitored IS NULL AND entries = 0 AND used < $1
                 ORDER BY used, id LIMIT $3)
@@ -192,6 +193,15 @@ impl Readers {
         let values: Values<'_> = &[&before(IdleClass::Fresh), &before(IdleClass::Used), &most];
         let rows = self.query(|all| &all.idle, values).await?;
         Ok(rows.iter().map(|row| values::id(row, "id")).collect::<Result<_, _>>()?)
+    }
+
+    pub(super) async fn sealing_keys(&self) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
+        let rows = self.query(|all| &all.sealing_keys, &[]).await?;
+        let key = |row: &Row| {
+            let id = row.try_get::<_, i16>("id").ok().and_then(|id| u8::try_from(id).ok());
+            Ok((id.ok_or(Damaged)?, row.try_get("wrapped").map_err(|_| Damaged)?))
+        };
+        Ok(rows.iter().map(key).collect::<Result<_, Damaged>>()?)
     }
 
     async fn query(

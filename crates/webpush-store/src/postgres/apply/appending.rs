@@ -22,7 +22,7 @@ impl Applier<'_> {
             return Ok(Applied::Missing);
         }
         let replaced = self.replace(draft)?;
-        let Some((previous, position)) = self.next_position(draft.agent)? else {
+        let Some(position) = self.next_position(draft.agent)? else {
             return Ok(Applied::Missing);
         };
         let message = Arc::new(draft.clone().into_message(position));
@@ -30,14 +30,7 @@ impl Applier<'_> {
         self.insert(Entry::Message(Arc::clone(&message)))?;
         let (dropped, receipts) = self.drop_messages(&message)?;
         let receipts_dropped = std::mem::take(&mut self.changes.receipts_dropped);
-        Ok(Applied::Appended(AppendResult {
-            message,
-            previous: Some(previous),
-            replaced,
-            dropped,
-            receipts,
-            receipts_dropped,
-        }))
+        Ok(Applied::Appended(AppendResult { message, replaced, dropped, receipts, receipts_dropped }))
     }
 
     /// Ends the outstanding message with the same topic (RFC 8030 §5.4).

@@ -35,7 +35,7 @@ impl Applier<'_> {
         if !self.is_owned_by(receipts, Owner::Receipts)? {
             return Ok(None);
         }
-        let Some((_, last)) = self.next_position(receipts)? else { return Ok(None) };
+        let Some(last) = self.next_position(receipts)? else { return Ok(None) };
         let about = EntryRef { inbox, position, message: row.message };
         let receipt = Receipt { inbox: receipts, position: last, about, key: message.key, status };
         self.insert(Entry::Receipt(receipt))?;
