@@ -129,6 +129,9 @@ fn the_example_can_be_used() {
     crate::tls::files(dir.path());
     std::fs::write(dir.path().join("subscribe-tokens"), "0123456789abcdef\n").unwrap();
     std::fs::write(dir.path().join("admin-tokens"), "0123456789abcdef\n").unwrap();
+    for of_database in ["database-password", "database-ca.pem", "cluster-secret"] {
+        std::fs::write(dir.path().join(of_database), "0123456789abcdef0123456789abcdef\n").unwrap();
+    }
     let here = example.replace("/etc/webpush-server", shown);
     let file = dir.path().join("c.toml");
     // Comments begin with a space; settings that are left out do not.

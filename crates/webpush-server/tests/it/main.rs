@@ -31,6 +31,7 @@ mod base_path;
 mod broadcasts;
 mod chromium;
 mod clock_jump;
+mod cluster;
 mod configuration;
 mod copies;
 mod crash;

@@ -1,0 +1,194 @@
+//! Nodes of a cluster on PostgreSQL.
+//!
+//! `cargo xtask postgres -- cargo test -p webpush-server --test it cluster -- --ignored` starts a server for them.
+
+use crate::agent::{self, Agent, Registered};
+use crate::copies::{run, run_ok};
+use crate::support::{Server, in_memory, refused};
+use http::StatusCode;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
+
+const ORIGIN: &str = "http://push.example";
+
+/// Schemas made so far.
+static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
+
+/// A service without nodes yet.
+struct Cluster {
+    dir: TempDir,
+    url: String,
+    schema: String,
+    secret: String,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let url = std::env::var("WEBPUSH_TEST_POSTGRES").expect("run it by cargo xtask postgres");
+        let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("test_{}_{number}", std::process::id());
+        let dir = in_memory();
+        let secret = secret_file(dir.path(), "secret", "0123456789abcdef0123456789abcdef");
+        Self { dir, url, schema, secret }
+    }
+
+    fn args<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let store =
+            ["--store", &self.url, "--store-schema", &self.schema, "--store-secret-file", &self.secret];
+        [&store, &["--origin", ORIGIN, "--admin", "127.0.0.1:0"][..], more].concat()
+    }
+
+    /// Starts a node.
+    fn node(&self) -> Server {
+        Server::start_with(&self.args(&[]))
+    }
+}
+
+fn secret_file(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+async fn json(server: &Server, args: &[&str]) -> Value {
+    serde_json::from_str(&run_ok(Some(server), &[args, &["--json"]].concat()).await).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_push_at_any_node_reaches_an_agent_at_any_node() {
+    let cluster = Cluster::new();
+    let (here, there) = (cluster.node(), cluster.node());
+    let mut agent = here.connect_as(ORIGIN).await;
+    let mut sender = there.connect_as(ORIGIN).await;
+    let urls = agent.subscribe().await;
+    let early = sender.push(&urls.push, "early").await;
+    let mut monitor = agent.monitor(&urls.subscription, &[]).await;
+    let first = monitor.next().await;
+    assert_eq!((first.url(), first.text()), (early, "early"));
+    sender.push(&urls.push, "late").await;
+    assert_eq!(monitor.next().await.text(), "late");
+    let live = [("ttl", "0")];
+    sender.push_with(&urls.push, &live, "live").await;
+    assert_eq!(monitor.next().await.text(), "live");
+    let topical = [("ttl", "0"), ("topic", "news")];
+    sender.push_with(&urls.push, &topical, "live and stored").await;
+    assert_eq!(monitor.next().await.text(), "live and stored");
+    // Acknowledged at one node, it is sent by none.
+    assert_eq!(sender.delete(&first.url()).await, StatusCode::NO_CONTENT);
+    drop(monitor);
+    let (left, _) = sender.drain(&urls.subscription).await;
+    assert_eq!(left.iter().map(|pushed| pushed.text()).collect::<Vec<_>>(), ["late"]);
+    assert_eq!(agent.delete(&urls.subscription).await, StatusCode::NO_CONTENT);
+    assert_eq!(sender.post(&urls.push, &[("ttl", "60")], "x").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_removal_at_one_node_ends_the_session_at_another() {
+    let cluster = Cluster::new();
+    let (here, there) = (cluster.node(), cluster.node());
+    let mut agent = here.connect_as(ORIGIN).await;
+    let mut other = there.connect_as(ORIGIN).await;
+    let urls = agent.subscribe().await;
+    let monitor = agent.monitor(&urls.subscription, &[]).await;
+    // The session is open once it delivers.
+    assert_eq!(other.delete(&urls.subscription).await, StatusCode::NO_CONTENT);
+    assert_eq!(monitor.end().await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_browser_that_reconnects_at_another_node_ends_its_older_connection() {
+    let cluster = Cluster::new();
+    let (here, there) = (cluster.node(), cluster.node());
+    let Registered { agent: mut older, uaid, push } = Registered::new(&here).await;
+    let mut sender = here.connect_as(ORIGIN).await;
+    let mut newer = Agent::again(&there, &uaid).await;
+    older.assert_closed(1000, "newer connection").await;
+    sender.push(&push, "hello").await;
+    let notification = newer.notification().await;
+    assert_eq!(agent::texts(std::slice::from_ref(&notification)), ["hello"]);
+    newer.ack([&notification]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn nothing_is_lost_with_a_node() {
+    let cluster = Cluster::new();
+    let (here, there) = (cluster.node(), cluster.node());
+    let mut peer = here.connect_as(ORIGIN).await;
+    let urls = peer.subscribe().await;
+    peer.push(&urls.push, "kept").await;
+    here.kill();
+    let (pushes, _) = there.connect_as(ORIGIN).await.drain(&urls.subscription).await;
+    assert_eq!(pushes.iter().map(|pushed| pushed.text()).collect::<Vec<_>>(), ["kept"]);
+}
+
+/// A key that one node has added opens URLs at all others at once, and seals when all have it.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn nodes_share_their_sealing_keys() {
+    let cluster = Cluster::new();
+    let (here, there) = (cluster.node(), cluster.node());
+    let before = json(&here, &["sealing-keys"]).await;
+    assert_eq!(before, json(&there, &["sealing-keys"]).await);
+    assert_eq!(before["pending"], Value::Null);
+    let after = json(&here, &["sealing-keys", "rotate"]).await;
+    assert_eq!((&after["current"], after["ids"].as_array().unwrap().len()), (&before["current"], 2));
+    assert_eq!(json(&there, &["sealing-keys"]).await["pending"], after["pending"]);
+    assert!(run_ok(Some(&here), &["sealing-keys"]).await.contains("when every node has it"));
+    // Agents of a server without a cluster.
+    let single = Server::start_with(&["--origin", ORIGIN, "--admin", "127.0.0.1:0"]);
+    let urls = single.connect_as(ORIGIN).await.subscribe().await;
+    let archive = cluster.dir.path().join("archive");
+    let archive = archive.to_str().unwrap();
+    run_ok(Some(&single), &["export", archive]).await;
+    run_ok(Some(&here), &["import", archive]).await;
+    there.connect_as(ORIGIN).await.push(&urls.push, "moved").await;
+    let (pushes, _) = here.connect_as(ORIGIN).await.drain(&urls.subscription).await;
+    assert_eq!(pushes.len(), 1);
+    // A backup of the cluster has all keys.
+    run_ok(Some(&there), &["backup", &format!("{archive}.backup")]).await;
+    assert_eq!(
+        std::fs::read_to_string(format!("{archive}.backup")).unwrap().matches("\"key\"").count() > 2,
+        true
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_node_with_another_secret_does_not_start() {
+    let cluster = Cluster::new();
+    let node = cluster.node();
+    let wrong = secret_file(cluster.dir.path(), "wrong", "another secret of thirty-two bytes");
+    let args = ["--store", &cluster.url, "--store-schema", &cluster.schema, "--store-secret-file", &wrong];
+    let error = refused(cluster.dir.path(), &args);
+    assert!(error.contains("another secret") && error.lines().count() == 1, "{error}");
+    // The node that is there has a health check and commands as any server.
+    assert!(run(Some(&node), &["health"]).await.0);
+    assert!(run_ok(Some(&node), &["agents", "count"]).await.contains('0'));
+}
+
+#[test]
+fn a_database_that_cannot_be_used_ends_the_start_without_showing_its_password() {
+    let dir = in_memory();
+    let secret = secret_file(dir.path(), "secret", "0123456789abcdef0123456789abcdef");
+    let start = |url: &str, more: &[&str]| {
+        let args = ["--store", url, "--store-secret-file", &secret];
+        let error = refused(dir.path(), &[&args, more].concat());
+        assert!(!error.contains("sesame") && error.lines().count() == 1, "{error}");
+        error
+    };
+    assert!(start("mysql://push:sesame@db/push", &[]).contains("such as postgres://"));
+    // Nothing listens on port 1.
+    assert!(start("postgres://push:sesame@127.0.0.1:1/push", &[]).contains("push:***@127.0.0.1:1/push"));
+    assert!(
+        start("postgres://push:sesame@127.0.0.1:1/push", &["--repair"]).contains("--begin-anew and --repair")
+    );
+    std::fs::create_dir_all(dir.path().join("data/store")).unwrap();
+    std::fs::write(dir.path().join("data/store/x"), "").unwrap();
+    assert!(start("postgres://push:sesame@127.0.0.1:1/push", &[]).contains("has messages"));
+}
