@@ -13,7 +13,8 @@ import urllib.request
 from pathlib import Path
 
 from . import node, patroni, process, software
-from .layout import Failure, Member
+from .failure import Failure
+from .layout import Member
 from .process import Process
 
 #: Kinds of members in the order of their start.

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from . import network, software
 from .cluster import KINDS, Cluster
-from .layout import Failure, Namespaces
+from .failure import Failure
+from .layout import Namespaces
 
 STATE = "cluster.json"
 DEFAULT_PORTS = 7100

@@ -5,10 +5,6 @@ import dataclasses
 from . import network
 
 
-class Failure(Exception):
-    """An error with a message for people."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Member:
     """One process of the cluster, with Patroni and its PostgreSQL counted as one."""

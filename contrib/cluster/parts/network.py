@@ -4,7 +4,10 @@ A partition drops packets silently, as a broken network does: connections hang i
 """
 
 import json
+import shutil
 import subprocess
+
+from .failure import Failure
 
 BRIDGE = "webpush-br"
 #: The address of this machine on the bridge.
@@ -26,6 +29,9 @@ def address(machine: str) -> str:
 
 def create() -> None:
     """Creates what is missing."""
+    for program, package in {"ip": "iproute2", "nft": "nftables"}.items():
+        if not shutil.which(program):
+            raise Failure(f"{program} is missing: install it with `apt-get install {package}`")
     if BRIDGE not in links():
         run("ip", "link", "add", BRIDGE, "type", "bridge")
         run("ip", "address", "add", f"{OUTSIDE}/24", "dev", BRIDGE)

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .layout import Failure
+from .failure import Failure
 
 #: Seconds that a process may take to end before it is killed.
 STOP_TIMEOUT = 40

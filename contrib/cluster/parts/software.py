@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .layout import Failure
+from .failure import Failure
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 #: `synchronous_mode: quorum` came with Patroni 4.
