@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -41,11 +40,11 @@ class Cluster:
         self.network.create()
         self.user.check_access(self.directory)
         software.install_patroni(self.directory, self.user)
+        (self.directory / "patroni").mkdir(exist_ok=True)
         for member in self.of_kind("etcd") + self.of_kind("db"):
             self.user.create_directory(self.directory / member.name)
         for member in self.of_kind("db"):
-            text = patroni.configuration(member, self.of_kind("etcd"), self.directory, programs, self.network.subnet)
-            (self.directory / f"{member.name}.json").write_text(text)
+            patroni.write_configuration(member, self.of_kind("etcd"), self.directory, programs, self.network.subnet)
         for name, length in {"store-secret": 32, "admin-tokens": 24}.items():
             if not (self.directory / name).exists():
                 text = base64.urlsafe_b64encode(secrets.token_bytes(length)).rstrip(b"=")
@@ -73,7 +72,7 @@ class Cluster:
                 command = self.user.command(*patroni.etcd_command(program, member, self.of_kind("etcd"), own / "data"))
             case "db":
                 program = str(self.directory / "venv" / "bin" / "patroni")
-                command = self.user.command(program, str(self.directory / f"{member.name}.json"))
+                command = self.user.command(program, str(patroni.configuration_directory(member, self.directory)))
             case "node":
                 options = self.state["options"]
                 command = node.command(
@@ -122,7 +121,9 @@ class Cluster:
         for member in self.of_kind("db"):
             found = get(member.url("rest") + "/cluster")
             if found:
-                return {item["name"]: item["role"] for item in found["members"] if item["state"] in ("running", "streaming")}
+                return {
+                    item["name"]: item["role"] for item in found["members"] if item["state"] in ("running", "streaming")
+                }
         return {}
 
     def is_replicated(self) -> bool:
@@ -136,7 +137,11 @@ class Cluster:
         """Creates user and database of the service, if they are missing."""
         for kind, name, statement in (
             ("pg_roles WHERE rolname", patroni.DATABASE, f"CREATE ROLE {patroni.DATABASE} LOGIN"),
-            ("pg_database WHERE datname", patroni.DATABASE, f"CREATE DATABASE {patroni.DATABASE} OWNER {patroni.DATABASE}"),
+            (
+                "pg_database WHERE datname",
+                patroni.DATABASE,
+                f"CREATE DATABASE {patroni.DATABASE} OWNER {patroni.DATABASE}",
+            ),
         ):
             if self.query(f"SELECT 1 FROM {kind} = '{name}'") != "1":
                 self.query(statement)
@@ -199,7 +204,8 @@ class Cluster:
                     description["url"] = member.url("http")
             return description
 
-        patronictl = [str(self.directory / "venv" / "bin" / "patronictl"), "-c", str(self.directory / "db1.json")]
+        configuration = patroni.configuration_directory(self.of_kind("db")[0], self.directory)
+        patronictl = [str(self.directory / "venv" / "bin" / "patronictl"), "-c", str(configuration)]
         return {
             "network": self.network.name,
             "directory": str(self.directory),

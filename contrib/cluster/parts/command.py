@@ -46,7 +46,9 @@ def parse(layout) -> tuple[argparse.Namespace, list[str]]:
     start.add_argument("--server", help="webpush-server to run [default: the newest build of this repository]")
     start.add_argument("--ports", type=int, help=f"first port, at the first start [default: {DEFAULT_PORTS}]")
     start.add_argument("--no-nodes", action="store_true", help="only etcd and PostgreSQL")
-    start.usage = f"{layout.name} start [MEMBER …] [--server PATH] [--ports N] [--no-nodes] [-- OPTION OF webpush-server …]"
+    start.usage = (
+        f"{layout.name} start [MEMBER …] [--server PATH] [--ports N] [--no-nodes] [-- OPTION OF webpush-server …]"
+    )
     stop = commands.add_parser("stop", help="stop all members, or some; data stays")
     stop.add_argument("members", nargs="*", metavar="MEMBER")
     status = commands.add_parser("status", help="show members, roles and PIDs")
@@ -144,12 +146,14 @@ def show(description: dict, as_json: bool) -> None:
     if as_json:
         print(json.dumps(description))
         return
+    members = [*description["etcd"], *description["postgres"], *description["nodes"]]
+    if description["balancer"]:
+        members.append(description["balancer"])
     print(f"{'member':<10}{'PID':>8}  {'state':<16}address")
-    for kind in ("etcd", "postgres", "nodes"):
-        for member in description[kind]:
-            state = member.get("role") or ("running" if member["pid"] else "stopped")
-            print(f"{member['name']:<10}{member['pid'] or '-':>8}  {state:<16}{member.get('url') or member['superuser_url']}")
-    if member := description["balancer"]:
-        print(f"{member['name']:<10}{member['pid'] or '-':>8}  {'running' if member['pid'] else 'stopped':<16}{member['url']}")
-    for line in network.partitions() if description["network"] == "namespaces" else []:
-        print(f"no packets {line}")
+    for member in members:
+        state = member.get("role") or ("running" if member["pid"] else "stopped")
+        address = member.get("url") or member["superuser_url"]
+        print(f"{member['name']:<10}{member['pid'] or '-':>8}  {state:<16}{address}")
+    if description["network"] == Namespaces.name:
+        for line in network.partitions():
+            print(f"no packets {line}")

@@ -37,7 +37,12 @@ class Process:
         self.pid_file.parent.mkdir(exist_ok=True)
         with open(self.log, "ab") as log:
             process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.directory
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.directory,
             )
         self.pid_file.write_text(f"{process.pid}\n")
         return True

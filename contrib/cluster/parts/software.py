@@ -55,7 +55,9 @@ class User:
             try:
                 self.account = pwd.getpwnam("postgres")
             except KeyError:
-                raise Failure("there is no user postgres: install PostgreSQL with `apt-get install postgresql`") from None
+                raise Failure(
+                    "there is no user postgres: install PostgreSQL with `apt-get install postgresql`"
+                ) from None
 
     def command(self, *command: str) -> list[str]:
         """Returns a command line that runs as the user."""
@@ -78,7 +80,9 @@ class User:
 
     def check_access(self, directory: Path) -> None:
         if not self.succeeds("test", "-x", str(directory)):
-            raise Failure(f"the user postgres cannot enter {directory}: choose another --directory, such as /var/tmp/cluster")
+            raise Failure(
+                f"the user postgres cannot enter {directory}: choose another --directory, such as /var/tmp/cluster"
+            )
 
 
 def install_patroni(directory: Path, user: User) -> None:
