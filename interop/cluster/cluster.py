@@ -1,7 +1,6 @@
 """The cluster under test: nodes of the server, and the members of its PostgreSQL cluster if it has one."""
 
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +16,7 @@ class Node(Program):
         self.address, self.mcs = address, mcs
 
     def is_ready(self):
-        """Returns true if the node can store messages."""
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/__heartbeat__", timeout=2) as response:
-                return response.status == 200
-        except (OSError, urllib.error.URLError):
-            return False
+        return is_ready(self.address)
 
     def wait_until_ready(self):
         wait_until(lambda: self.is_ready() or not self.is_alive(), f"{self.name} is ready")
@@ -34,9 +28,9 @@ class Node(Program):
 class Cluster:
     directory: Path
     nodes: list[Node]
-    # A `postgres.Postgres`; `None` for a node with the embedded store.
+    # A `postgres.Postgres` or `patroni.Patroni`; `None` for a node with the embedded store.
     postgres: object = None
-    # A `network.Network` if each program has a namespace of its own.
+    # A `network.Network` or `patroni.Network` if each program has a namespace of its own.
     network: object = None
     # A `Program` between nodes and PostgreSQL.
     pgbouncer: object = None
@@ -66,17 +60,26 @@ class Cluster:
             action()
 
 
-def start_single(binary, directory, port):
+def start_single(arguments, directory):
     """Returns a running node with the embedded store."""
-    directory.mkdir(parents=True, exist_ok=True)
+    port = arguments.port
     address, mcs = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
     origin = f"http://{address}"
-    argv = [binary, "serve", "--port", port, "--data-dir", directory / "data", "--admin", "off", "--origin", origin,
+    argv = [arguments.server, "serve", "--port", port, "--data-dir", directory / "data", "--admin", "off", "--origin", origin,
             "--plaintext", "--chromium", mcs]
     node = Node("node-1", address, mcs, argv, directory / "node-1.log")
     node.start()
     node.wait_until_ready()
     return Cluster(directory, [node], origin=origin)
+
+
+def is_ready(address):
+    """Returns true if a node can store messages."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/__heartbeat__", timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
 
 
 def pause(seconds):

@@ -33,6 +33,7 @@ HAS = {
     "several nodes": lambda cluster: len(cluster.nodes) > 1,
     "PostgreSQL": lambda cluster: cluster.postgres is not None,
     "two standbys": lambda cluster: cluster.postgres is not None and len(cluster.postgres.members) > 2,
+    "no Patroni": lambda cluster: cluster.postgres is not None and cluster.postgres.is_manual,
     "network namespaces": lambda cluster: cluster.network is not None,
     "PgBouncer": lambda cluster: cluster.pgbouncer is not None,
     "a small volume for WAL": lambda cluster: bool(cluster.postgres and cluster.postgres.volumes),
@@ -119,9 +120,10 @@ def restart_pgbouncer(cluster):
 @fault("`kill -9` of the primary", "PostgreSQL", "two standbys")
 def kill_primary(cluster):
     postgres = cluster.postgres
-    postgres.primary().kill()
+    old = postgres.primary()
+    old.kill()
     pause(LASTS / 4)
-    postgres.fail_over()
+    postgres.fail_over(old)
     pause(LASTS)
     postgres.rejoin()
 
@@ -158,9 +160,9 @@ def partition_standbys(cluster):
         network.cut_both(old.name, standby.name)
     pause(LASTS)
     # Two primaries, of which the old one can confirm nothing, until it is fenced.
-    postgres.fail_over()
+    postgres.fail_over(old)
     pause(LASTS / 2)
-    old.kill()
+    postgres.fence(old)
     pause(LASTS)
     network.heal()
     postgres.rejoin()
@@ -192,7 +194,7 @@ def partition_one_node(cluster):
     cluster.network.heal()
 
 
-@fault("a stale standby forced up when the others are gone", "PostgreSQL", "two standbys")
+@fault("a stale standby forced up when the others are gone", "PostgreSQL", "two standbys", "no Patroni")
 def force_stale_standby(cluster):
     postgres = cluster.postgres
     primary, (fresh, stale) = postgres.primary(), postgres.standbys()
@@ -225,7 +227,7 @@ def fill_disk(cluster):
                    "the primary has stopped", 30)
         pause(LASTS / 2)
         primary.kill()
-        postgres.fail_over()
+        postgres.fail_over(primary)
         pause(LASTS / 2)
     finally:
         filler.unlink()

@@ -80,6 +80,9 @@ class Member(Program):
 class Postgres:
     """The members. One is the primary, except while there is none."""
 
+    # The suite promotes standbys, whatever they have.
+    is_manual = True
+
     def __init__(self, members, volumes=None):
         self.members = members
         # The directory of each member's WAL, if it is a small volume of its own.
@@ -134,8 +137,8 @@ class Postgres:
         self.configure(member)
         member.start()
 
-    def primary(self):
-        return next((member for member in self.members if member.is_primary()), None)
+    def primary(self, but=None):
+        return next((member for member in self.members if member is not but and member.is_primary()), None)
 
     def standbys(self):
         primary = self.primary()
@@ -156,21 +159,25 @@ class Postgres:
         member.query(f"ALTER SYSTEM SET primary_conninfo = '{connection}'")
         member.query("SELECT pg_reload_conf()")
 
-    def fail_over(self):
+    def fail_over(self, old):
         """Promotes the standby that has received most, which has all that was acknowledged."""
-        reachable = [member for member in self.members if member.is_reachable() and not member.is_primary()]
+        reachable = [member for member in self.members if member is not old and member.is_reachable()]
         received = {member.name: number(member.query("SELECT pg_last_wal_receive_lsn()")) for member in reachable}
         self.promote(max(reachable, key=lambda member: received[member.name]))
+
+    def fence(self, old):
+        """Ends a primary that was replaced although it runs."""
+        old.kill()
 
     def switch_over(self):
         """Stops the primary when the standbys have everything, and makes it a standby of the next one."""
         old = self.primary()
         old.stop()
-        self.fail_over()
+        self.fail_over(old)
         (old.data / "standby.signal").touch()
         if old.user:
             shutil.chown(old.data / "standby.signal", old.user, old.user)
-        connection = self.connection(old, self.primary())
+        connection = self.connection(old, self.primary(but=old))
         with open(old.data / "postgresql.auto.conf", "a", encoding="utf-8") as file:
             file.write(f"primary_conninfo = '{connection}'\n")
         old.start()

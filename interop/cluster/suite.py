@@ -12,6 +12,7 @@ import load
 import summary
 from cluster import pause, start_single
 from faults import FAULTS
+from patroni import start_patroni
 from processes import Stuck
 from rows import BEGIN, END
 from simple import start_simple
@@ -22,9 +23,9 @@ RECOVERY = 8.0
 
 def add_cluster_arguments(parser):
     parser.add_argument("--server", required=True, type=Path, metavar="PROGRAM", help="webpush-server")
-    parser.add_argument("--cluster", default="single", choices=["single", "simple"],
-                        help="single: one node with the embedded store; simple: nodes, a primary and standbys, without "
-                             "Patroni [default: %(default)s]")
+    parser.add_argument("--cluster", default="single", choices=["single", "simple", "patroni"],
+                        help="single: one node with the embedded store; simple: nodes, a primary and standbys; patroni: "
+                             "the cluster of contrib/cluster [default: %(default)s]")
     parser.add_argument("--nodes", type=int, default=3, help="nodes of simple [default: %(default)s]")
     parser.add_argument("--standbys", type=int, default=2, help="standbys of simple [default: %(default)s]")
     parser.add_argument("--namespaces", action="store_true",
@@ -59,9 +60,8 @@ def print_list():
 
 
 def start_cluster(arguments, directory):
-    if arguments.cluster == "simple":
-        return start_simple(arguments, directory)
-    return start_single(arguments.server, directory, arguments.port)
+    start = {"single": start_single, "simple": start_simple, "patroni": start_patroni}[arguments.cluster]
+    return start(arguments, directory)
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def under_load(arguments):
         stack.callback(copy_logs, scratch, Path(arguments.directory))
         cluster = start_cluster(arguments, scratch)
         stack.callback(cluster.stop)
-        running = load.Load(arguments, cluster.addresses(), [node.mcs for node in cluster.nodes])
+        running = load.Load(arguments, cluster.addresses(), [node.mcs for node in cluster.nodes if node.mcs])
         stack.callback(running.stop)
         running.start()
         yield cluster, running
@@ -117,8 +117,9 @@ def make_faults(cluster, running, faults, directory, deadline):
         began = time.monotonic()
         print(f"{fault.title} …", file=sys.stderr, flush=True)
         marks.record("suite", "mark", mark=BEGIN, row=fault.title)
-        more = fault.run(cluster) or {}
+        more = {}
         try:
+            more = fault.run(cluster) or {}
             cluster.wait_until_ready()
         except Stuck as error:
             more["stuck"] = str(error)
