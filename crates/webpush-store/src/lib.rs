@@ -46,7 +46,7 @@ pub use observer::{CommitEvent, CommitObserver, Origin};
 pub use op::{AppendResult, Applied, Durability, Op, RemovalResult, SettleResult};
 pub use quota::Quota;
 pub use snapshot::{Detail, Entries, InboxRecord, InboxUsage, Record, Snapshot};
-pub use statistics::Statistics;
+pub use statistics::{ClusterStatistics, Statistics};
 pub use store::{Done, Due, Latest, Store};
 
 use webpush_core::inbox::Entry;

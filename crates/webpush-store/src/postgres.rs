@@ -56,7 +56,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
@@ -82,6 +82,7 @@ struct Tasks {
     lanes: Vec<JoinHandle<()>>,
     notifier: JoinHandle<()>,
     listener: JoinHandle<()>,
+    refusing: JoinHandle<()>,
 }
 
 impl PostgresStore {
@@ -126,6 +127,7 @@ impl PostgresStore {
             lanes: (0..count).map(lane).collect(),
             notifier: runtime.spawn(notify::run(Arc::clone(&node), notices)),
             listener: runtime.spawn(listen::run(Arc::clone(&node))),
+            refusing: runtime.spawn(lane::refuse_late(Arc::clone(&node))),
         };
         let readers = Arc::new(Readers::new(Arc::clone(&node), READERS));
         Self { node, readers, runtime, tasks: Mutex::new(Some(tasks)) }
@@ -134,7 +136,7 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
-        match self.node.queue.submit(Commit { ops, durability, done }) {
+        match self.node.queue.submit(Commit { ops, durability, done, submitted: Instant::now() }) {
             Ok(()) => {}
             Err(Refused::Full(commit)) => (commit.done)(Err(StoreError::Busy)),
             Err(Refused::Closed(commit)) => (commit.done)(Err(StoreError::Unavailable)),
@@ -224,6 +226,7 @@ impl PostgresStore {
                 node.end_notices();
                 drop(tasks.notifier.await);
                 tasks.listener.abort();
+                tasks.refusing.abort();
                 if let Err(reason) = listen::leave(&node).await {
                     tracing::debug!("cannot tell other nodes that this one ends: {reason}");
                 }

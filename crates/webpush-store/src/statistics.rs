@@ -41,6 +41,25 @@ pub struct Statistics {
     pub holes: u64,
     /// Committed batches found missing from the disk when the store was opened.
     pub batches_lost: u64,
+    /// Of a store that several nodes share.
+    pub cluster: Option<ClusterStatistics>,
+}
+
+/// A cluster, as one of its nodes sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterStatistics {
+    /// Nodes that are alive, with this one.
+    pub nodes: u64,
+    /// True if this node runs the sweep and the removal of idle inboxes.
+    pub leads: bool,
+    /// How often the connection on which this node listens for notices was opened.
+    pub listens: u64,
+    /// How often this node dropped notices because it could not send them.
+    pub gaps: u64,
+    /// Notices that wait to be sent.
+    pub waiting_notices: u64,
+    /// Time from a commit until its notice was sent, in microseconds.
+    pub notices: Distribution,
 }
 
 impl Statistics {

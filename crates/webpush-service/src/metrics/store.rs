@@ -2,7 +2,7 @@
 
 use super::exposition::Exposition;
 use std::fmt;
-use webpush_store::Statistics;
+use webpush_store::{ClusterStatistics, Statistics};
 
 /// Units per second of the store's histograms.
 const MICROS: f64 = 1e6;
@@ -24,6 +24,7 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
         damaged_records,
         batches_lost,
         holes,
+        cluster,
     } = store;
     out.flag("store_up", "1 if the last access to the store succeeded.", *is_up)?;
     out.flag(
@@ -39,8 +40,11 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
         commits,
         MICROS,
     )?;
+    out.sizes("store_group_requests", "Commits that share a sync or a transaction.", groups)?;
+    if let Some(cluster) = cluster {
+        return encode_cluster(out, cluster);
+    }
     out.times("store_sync", "Seconds taken by syncs of the log.", syncs, MICROS)?;
-    out.sizes("store_group_requests", "Commits per log frame, which share a sync.", groups)?;
     out.byte_counter("store_log_written", "Bytes written to the log.", *log_written_bytes)?;
     out.bytes("store_log", "Size of the current log segment.", *log_bytes)?;
     out.bytes("store_generation", "Approximate size of the active memtable.", *memtable_bytes)?;
@@ -64,4 +68,22 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
         "Committed batches found missing on disk when the store was opened.",
         *batches_lost,
     )
+}
+
+fn encode_cluster(out: &mut Exposition<'_>, cluster: &ClusterStatistics) -> fmt::Result {
+    let ClusterStatistics { nodes, leads, listens, gaps, waiting_notices, notices } = cluster;
+    out.gauge("cluster_nodes", "Nodes of the cluster that are alive, as this one sees it.", *nodes)?;
+    out.flag("cluster_leader", "1 if this node expires messages and removes idle inboxes.", *leads)?;
+    out.counter(
+        "cluster_listens",
+        "Connections opened to listen for notices of other nodes; more than 1 if it was lost.",
+        *listens,
+    )?;
+    out.counter(
+        "cluster_notice_gaps",
+        "Times when notices to other nodes were dropped. Their sessions read again then.",
+        *gaps,
+    )?;
+    out.gauge("cluster_notices_waiting", "Notices that wait to be sent to other nodes.", *waiting_notices)?;
+    out.times("cluster_notice", "Seconds from a commit until other nodes were notified.", notices, MICROS)
 }

@@ -9,7 +9,7 @@ use super::apply::{Changes, apply};
 use super::connect::{Connection, describe};
 use super::load::{LoadError, Needs, load, load_need};
 use super::node::Node;
-use super::queue::Group;
+use super::queue::{Commit, Group};
 use super::statements::WriterStatements;
 use super::values::Uuid;
 use super::working_set::WorkingSet;
@@ -20,8 +20,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::ToSql;
 
-/// Time after which the submitters of a group are told that its outcome is unknown.
+/// Time after which the submitters of a group are told that its outcome is unknown, and those who wait for a lane that
+/// nothing was done.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the latter are looked for.
+const IMPATIENCE: Duration = Duration::from_secs(1);
 /// Time of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(9);
 /// Pauses between attempts.
@@ -95,19 +98,16 @@ impl Lane {
 
     async fn commit(&mut self, group: Group) {
         let is_lazy = !group.is_durable();
-        let begun = Instant::now();
         self.node.gauges.groups.note(group.commits.len() as u64);
         let (mut ops, mut waiting) = (Vec::new(), Vec::new());
         for commit in group.commits {
-            ops.push(commit.ops);
-            waiting.push(Submitter { durability: commit.durability, done: commit.done });
+            let Commit { ops: its_ops, durability, done, submitted } = commit;
+            ops.push(its_ops);
+            waiting.push(Submitter { durability, done, submitted });
         }
         let mut submitters = Some(waiting);
         match self.commit_ops(&ops, is_lazy, &mut submitters).await {
-            Ok(changes) => {
-                self.node.gauges.commits.note(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
-                self.complete(*changes, submitters);
-            }
+            Ok(changes) => self.complete(*changes, submitters),
             Err(_) if ops.len() > 1 && submitters.is_some() => {
                 // One of them may be what the server refuses: the others must not fail with it.
                 for (ops, submitter) in ops.into_iter().zip(submitters.into_iter().flatten()) {
@@ -264,6 +264,10 @@ impl Lane {
             Some(submitters) => {
                 for (applied, submitter) in changes.results.into_iter().zip(submitters) {
                     node.observers.committed(node.handle, &applied, submitter.durability);
+                    if submitter.durability == Durability::Durable {
+                        let micros = submitter.submitted.elapsed().as_micros();
+                        node.gauges.commits.note(u64::try_from(micros).unwrap_or(u64::MAX));
+                    }
                     (submitter.done)(Ok(applied));
                 }
             }
@@ -277,6 +281,17 @@ impl Lane {
         for submitter in submitters.into_iter().flatten() {
             self.node.observers.failed();
             (submitter.done)(Err(error.clone()));
+        }
+    }
+}
+
+/// Refuses commits that wait for a lane for too long, until the task is aborted.
+pub(super) async fn refuse_late(node: Arc<Node>) {
+    loop {
+        sleep(IMPATIENCE).await;
+        let Some(latest) = Instant::now().checked_sub(PATIENCE) else { continue };
+        for commit in node.queue.take_older(latest) {
+            (commit.done)(Err(StoreError::Busy));
         }
     }
 }
@@ -297,4 +312,5 @@ async fn confirm(connection: &Connection, node: &Node, number: i16, group: i64) 
 struct Submitter {
     durability: Durability,
     done: Done,
+    submitted: Instant,
 }

@@ -6,6 +6,7 @@ use super::notice_codec::decode;
 use super::options::OpenError;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -45,6 +46,7 @@ pub(super) async fn run(node: Arc<Node>) {
 async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
     let (sender, mut notifications) = mpsc::unbounded_channel();
     let connection = open(&node.connector, &node.options.schema, sender).await?;
+    node.gauges.listens.fetch_add(1, Ordering::Relaxed);
     // There was a time without it.
     node.missed();
     let mut beats = interval(HEARTBEAT);
@@ -107,6 +109,7 @@ async fn beat(node: &Node, connection: &Connection) -> Result<Nodes, String> {
 
 /// Decides whether this node leads, and whether notices of others may be missing.
 fn compare(node: &Node, before: Option<&Nodes>, alive: &Nodes) {
+    node.gauges.nodes.store(alive.len() as u64, Ordering::Relaxed);
     node.set_leads(alive.keys().min().is_none_or(|first| *first == node.id));
     let is_missing = |(id, gaps): (&[u8; 16], &i64)| *id != node.id && alive.get(id) != Some(gaps);
     if before.is_some_and(|before| before.iter().any(is_missing)) {

@@ -6,10 +6,11 @@ use super::queue::Queue;
 use super::recent::RecentMessages;
 use crate::observer::{HandleId, Observers};
 use crate::statistics::Histogram;
-use crate::{Notice, Statistics};
+use crate::{ClusterStatistics, Notice, Statistics};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Bounds of latencies, in microseconds.
 const LATENCY_BOUNDS: &[u64] =
@@ -28,30 +29,37 @@ pub(super) struct Node {
     pub(super) recent: RecentMessages,
     pub(super) gauges: Gauges,
     /// `None` once the store is closed.
-    notices: Mutex<Option<mpsc::UnboundedSender<Notice>>>,
+    notices: Mutex<Option<NoticeSender>>,
     is_closed: AtomicBool,
     /// This node runs the tasks of which the service needs one.
     leads: AtomicBool,
     /// How often notices were dropped.
     gaps: AtomicI64,
+    waiting_notices: AtomicU64,
 }
 
 /// Metrics of a handle.
 pub(super) struct Gauges {
     pub(super) commits: Histogram,
     pub(super) groups: Histogram,
+    /// Time from a commit until its notice was sent.
+    pub(super) notices: Histogram,
+    /// Nodes that are alive.
+    pub(super) nodes: AtomicU64,
+    /// How often the listener connected.
+    pub(super) listens: AtomicU64,
     is_up: AtomicBool,
     outages: AtomicU64,
 }
 
+/// A notice, and the time when it was submitted.
+pub(super) type TimedNotice = (Instant, Notice);
+/// Submits notices to the task that sends them.
+pub(super) type NoticeSender = mpsc::UnboundedSender<TimedNotice>;
+
 impl Node {
     /// Creates a node with the ID `id`, which must be random.
-    pub(super) fn new(
-        id: [u8; 16],
-        options: Options,
-        connector: Connector,
-        notices: mpsc::UnboundedSender<Notice>,
-    ) -> Self {
+    pub(super) fn new(id: [u8; 16], options: Options, connector: Connector, notices: NoticeSender) -> Self {
         let observers = Observers::default();
         Self {
             id,
@@ -64,6 +72,9 @@ impl Node {
             gauges: Gauges {
                 commits: Histogram::new(LATENCY_BOUNDS),
                 groups: Histogram::new(GROUP_BOUNDS),
+                notices: Histogram::new(LATENCY_BOUNDS),
+                nodes: AtomicU64::new(1),
+                listens: AtomicU64::new(0),
                 is_up: AtomicBool::new(true),
                 outages: AtomicU64::new(0),
             },
@@ -72,15 +83,29 @@ impl Node {
             // Until others are known.
             leads: AtomicBool::new(true),
             gaps: AtomicI64::new(0),
+            waiting_notices: AtomicU64::new(0),
         }
     }
 
     /// Sends a notice to the other nodes.
     pub(super) fn notify(&self, notice: Notice) {
         if let Some(notices) = &*self.notices.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.waiting_notices.fetch_add(1, Ordering::Relaxed);
             // Fails only if the runtime has ended.
-            drop(notices.send(notice));
+            drop(notices.send((Instant::now(), notice)));
         }
+    }
+
+    /// Records that notices were taken from the queue.
+    pub(super) fn sent_notices(&self, submitted: &[Instant]) {
+        for submitted in submitted {
+            self.gauges.notices.note(u64::try_from(submitted.elapsed().as_micros()).unwrap_or(u64::MAX));
+        }
+        self.waiting_notices.fetch_sub(submitted.len() as u64, Ordering::Relaxed);
+    }
+
+    fn waiting_notices(&self) -> u64 {
+        self.waiting_notices.load(Ordering::Relaxed)
     }
 
     /// Ends the task that sends notices, once it has sent those that wait.
@@ -134,6 +159,17 @@ impl Node {
         self.leads.load(Ordering::Acquire)
     }
 
+    fn cluster_statistics(&self) -> ClusterStatistics {
+        ClusterStatistics {
+            nodes: self.gauges.nodes.load(Ordering::Relaxed),
+            leads: self.leads(),
+            listens: self.gauges.listens.load(Ordering::Relaxed),
+            gaps: self.gaps().unsigned_abs(),
+            waiting_notices: self.waiting_notices(),
+            notices: self.gauges.notices.distribution(),
+        }
+    }
+
     pub(super) fn statistics(&self) -> Statistics {
         Statistics {
             is_up: self.gauges.is_up.load(Ordering::Acquire) && !self.is_closed(),
@@ -141,6 +177,7 @@ impl Node {
             waiting: self.queue.waiting() as u64,
             commits: self.gauges.commits.distribution(),
             groups: self.gauges.groups.distribution(),
+            cluster: Some(self.cluster_statistics()),
             ..Statistics::default()
         }
     }

@@ -1,9 +1,8 @@
 //! Sends notices to the other nodes.
 
 use super::connect::{Connection, describe};
-use super::node::Node;
+use super::node::{Node, TimedNotice};
 use super::notice_codec::Payload;
-use crate::Notice;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -21,44 +20,49 @@ const WAITING: usize = 100_000;
 ///
 /// They are sent after their commit, in transactions of their own that are not synced: PostgreSQL lets only one transaction
 /// with notifications commit at a time. While one is sent, the next ones gather.
-pub(super) async fn run(node: Arc<Node>, mut notices: mpsc::UnboundedReceiver<Notice>) {
-    let channel = &node.options.schema;
+pub(super) async fn run(node: Arc<Node>, mut notices: mpsc::UnboundedReceiver<TimedNotice>) {
     let mut connection = None;
     let mut next = notices.recv().await;
-    while let Some(first) = next.take() {
+    while let Some((submitted, first)) = next.take() {
         let mut payload = Payload::new(node.id);
+        let mut times = vec![submitted];
         if !payload.add(&first) {
             tracing::debug!("a message with TTL 0 is too large to be offered to other nodes");
         }
-        while let Ok(notice) = notices.try_recv() {
+        while let Ok((submitted, notice)) = notices.try_recv() {
             if !payload.add(&notice) {
-                next = Some(notice);
+                next = Some((submitted, notice));
                 break;
             }
+            times.push(submitted);
         }
         let payload = payload.encode();
         // To send one twice does no harm.
-        while let Err(reason) = send(&node, &mut connection, channel, &payload).await {
+        while let Err(reason) = send(&node, &mut connection, &payload).await {
             connection = None;
             node.report_outage(&reason);
             sleep(PAUSE).await;
-            if notices.len() > WAITING {
-                node.add_gap();
-                while notices.try_recv().is_ok() {}
-            }
+            drop_excess(&node, &mut notices);
         }
+        node.sent_notices(&times);
         if next.is_none() {
             next = notices.recv().await;
         }
     }
 }
 
-async fn send(
-    node: &Node,
-    connection: &mut Option<Connection>,
-    channel: &str,
-    payload: &str,
-) -> Result<(), String> {
+/// Drops notices that wait if there are too many. Other nodes are told that they missed some.
+fn drop_excess(node: &Node, notices: &mut mpsc::UnboundedReceiver<TimedNotice>) {
+    if notices.len() > WAITING {
+        node.add_gap();
+        while let Ok((submitted, _)) = notices.try_recv() {
+            node.sent_notices(&[submitted]);
+        }
+    }
+}
+
+async fn send(node: &Node, connection: &mut Option<Connection>, payload: &str) -> Result<(), String> {
+    let channel = &node.options.schema;
     let sending = async {
         let open = match connection.take() {
             Some(open) => open,

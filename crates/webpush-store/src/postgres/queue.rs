@@ -7,6 +7,7 @@ use crate::{Done, Durability, Op, Record};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use webpush_core::id::InboxId;
 
 /// Maximum number of operations in a group, unless one commit has more.
@@ -21,6 +22,7 @@ pub(super) struct Commit {
     pub(super) ops: Vec<Op>,
     pub(super) durability: Durability,
     pub(super) done: Done,
+    pub(super) submitted: Instant,
 }
 
 /// Commits that are committed together.
@@ -96,6 +98,15 @@ impl Queue {
         }
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// Takes the commits that were submitted before a time and still wait.
+    pub(super) fn take_older(&self, than: Instant) -> Vec<Commit> {
+        let mut state = self.state();
+        let older = state.waiting.iter().take_while(|commit| commit.submitted < than).count();
+        let older: Vec<Commit> = state.waiting.drain(..older).collect();
+        state.ops -= older.iter().map(|commit| commit.ops.len()).sum::<usize>();
+        older
     }
 
     /// Refuses further commits.
@@ -206,7 +217,7 @@ mod tests {
 
     fn touch(inboxes: &[u8]) -> Commit {
         let ops = inboxes.iter().map(|number| Op::Touch(inbox(*number), Timestamp::from_millis(0))).collect();
-        Commit { ops, durability: Durability::Lazy, done: Box::new(drop) }
+        Commit { ops, durability: Durability::Lazy, done: Box::new(drop), submitted: Instant::now() }
     }
 
     /// Returns the inboxes of each commit of a group.
