@@ -73,8 +73,8 @@ class Sender:
 
     def __init__(self, office, name):
         self.office, self.name = office, name
-        # The receipt subscription, once the service has created one.
-        self.receipts = None
+        # The receipt subscription, once the service has created one, and whether it is just asked to.
+        self.receipts, self.is_creating = None, False
 
     def record(self, event, **members):
         self.office.recorder.record(self.name, event, **members)
@@ -86,9 +86,16 @@ class Sender:
         while not office.stopping.is_set():
             node = office.nodes.choose(node)
             subscription, parameters = draft = draft or office.draft()
+            creates = parameters["receipt"] and not self.receipts
+            if creates and self.is_creating:
+                # This one would create another receipt subscription, which nobody reads.
+                draft = subscription, {**parameters, "receipt": False}
+                continue
+            self.is_creating = self.is_creating or creates
             # A message that was not accepted is sent again as a new one.
             if await self.send(node, subscription, parameters):
                 draft = None
+            self.is_creating = self.is_creating and not creates
             await office.wait(min(30.0, office.random.expovariate(1 / office.interval)))
 
     async def send(self, node, subscription, parameters):
