@@ -21,7 +21,8 @@ pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Settings of every connection. A transaction whose node was suspended must not hold its locks.
 const SETTINGS: &str = "SET lock_timeout = '4s'; SET statement_timeout = '8s'; \
-    SET idle_in_transaction_session_timeout = '8s'; SET plan_cache_mode = force_generic_plan";
+    SET idle_in_transaction_session_timeout = '8s'; SET plan_cache_mode = force_generic_plan; \
+    SET client_min_messages = warning";
 
 /// Connects to the first host that accepts writes.
 pub(super) struct Connector {
@@ -113,6 +114,8 @@ impl Connector {
                 Ok(Err(error)) => failure = error,
                 Err(_) => "the server does not respond".clone_into(&mut failure),
             }
+            // The caller may not have the time to wait for all hosts: then it goes on here.
+            self.last.store((index + 1) % self.hosts.len(), Ordering::Relaxed);
         }
         Err(OpenError::Connect(failure))
     }
