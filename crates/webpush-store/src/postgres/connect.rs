@@ -19,10 +19,13 @@ pub(super) const HOST_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time after which a peer that does not acknowledge data is given up.
 pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Settings of every connection. A transaction whose node was suspended must not hold its locks.
+/// Settings of every connection.
+///
+/// A transaction whose node was suspended must not hold its locks. All statements look up keys, in tables that were perhaps
+/// empty when the statement was prepared; and rows must be locked in the order of keys.
 const SETTINGS: &str = "SET lock_timeout = '4s'; SET statement_timeout = '8s'; \
     SET idle_in_transaction_session_timeout = '8s'; SET plan_cache_mode = force_generic_plan; \
-    SET client_min_messages = warning";
+    SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off";
 
 /// Connects to the first host that accepts writes.
 pub(super) struct Connector {

@@ -1,12 +1,12 @@
 //! Loads the rows that a group needs, and locks its inboxes.
 
 use super::connect::Connection;
-use super::queue;
+use super::queue::{self, GroupKind};
 use super::statements::WriterStatements;
-use super::values::{self, Damaged, Uuid, from_position, from_topic};
+use super::values::{self, Damaged, Uuid, from_count, from_position, from_topic};
 use super::working_set::{EntryRow, Need, TopicKey, WorkingSet};
 use crate::{Op, Record};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
@@ -37,6 +37,8 @@ impl From<Damaged> for LoadError {
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     inboxes: HashSet<InboxId>,
+    /// Inboxes to which only messages are appended, with their number and total bytes.
+    appends: BTreeMap<InboxId, (i64, i64)>,
     subscriptions: HashSet<(InboxId, SubscriptionId)>,
     channels: HashSet<(InboxId, ChannelId)>,
     entries: HashSet<(InboxId, Position)>,
@@ -47,8 +49,16 @@ impl Needs {
     /// Returns what most operations need. The rest is found when they are applied.
     pub(super) fn of(commits: &[Vec<Op>]) -> Self {
         let mut needs = Self::default();
+        let is_plain = commits.iter().all(|ops| GroupKind::new(ops) == GroupKind::Appends);
         for op in commits.iter().flatten() {
-            needs.inboxes.extend(queue::inbox(op));
+            match op {
+                Op::Append(draft) if is_plain => {
+                    let (messages, bytes) = needs.appends.entry(draft.agent).or_default();
+                    *messages += 1;
+                    *bytes += from_count(draft.body.len() as u64);
+                }
+                op => needs.inboxes.extend(queue::inbox(op)),
+            }
             match op {
                 Op::Append(draft) => {
                     needs.subscriptions.insert((draft.agent, draft.subscription));
@@ -105,6 +115,8 @@ pub(super) async fn load(
     set: &mut WorkingSet,
 ) -> Result<(), LoadError> {
     let client = &connection.client;
+    let has_others = needs.appends.is_empty();
+    let appends = Appends::new(&needs.appends);
     let inboxes: Vec<InboxId> = needs.inboxes.into_iter().collect();
     let inbox_ids: Vec<Uuid> = inboxes.iter().map(|id| (*id).into()).collect();
     let subscriptions: Vec<_> = needs.subscriptions.into_iter().collect();
@@ -120,17 +132,28 @@ pub(super) async fn load(
 
     let query = |keys, statement, values| query_if(client, keys, statement, values);
     // In this order: what is read after the lock is of a later snapshot than the commit that held it.
-    let (inbox_rows, state, subscription_rows, channel_rows, entry_list, topic_list) = tokio::try_join!(
+    let (counted, inbox_rows, state, subscription_rows, channel_rows, entry_list, topic_list) = tokio::try_join!(
         biased;
+        query(appends.ids.len(), &statements.count_appends, vec![&appends.ids, &appends.messages, &appends.bytes]),
         query(inboxes.len(), &statements.lock_inboxes, vec![&inbox_ids as &(dyn ToSql + Sync)]),
-        async { client.query_one(&statements.state, &[]).await },
+        query(usize::from(has_others), &statements.state, Vec::new()),
         query(subscriptions.len(), &statements.subscriptions, vec![&agents, &ids]),
         query(channels.len(), &statements.channels, vec![&channel_agents, &channel_ids]),
         query(entries.len(), &statements.entries, vec![&entry_inboxes, &positions]),
         query(topics.len(), &statements.topics, vec![&topic_inboxes, &topic_subscriptions, &topic_names]),
     )?;
-    set.floor = values::position(&state, "floor")?.max(set.floor);
-    set.removed = values::position(&state, "removed")?.max(set.removed);
+    if let Some(state) = state.first() {
+        set.floor = values::position(state, "floor")?.max(set.floor);
+        set.removed = values::position(state, "removed")?.max(set.removed);
+    }
+    let asked: Vec<InboxId> = needs.appends.into_keys().collect();
+    set.load_inboxes(&asked, Vec::new());
+    for row in &counted {
+        set.floor = values::position(row, "floor")?.max(set.floor);
+        let (before, messages, bytes) =
+            (values::inbox_row(row)?, values::count(row, "messages")?, values::count(row, "appended_bytes")?);
+        set.load_counted(before, messages, bytes);
+    }
     set.load_inboxes(&inboxes, inbox_rows.iter().map(values::inbox_row).collect::<Result<_, _>>()?);
     let read = |rows: &[Row]| rows.iter().map(values::subscription).collect::<Result<Vec<_>, _>>();
     set.load_subscriptions(&subscriptions, read(&subscription_rows)?);
@@ -154,6 +177,23 @@ async fn lock_inboxes(
     let rows = query_if(&connection.client, ids.len(), &statements.lock_inboxes, values).await?;
     set.load_inboxes(&inboxes, rows.iter().map(values::inbox_row).collect::<Result<_, _>>()?);
     Ok(())
+}
+
+/// The columns of inboxes to which messages are appended.
+struct Appends {
+    ids: Vec<Uuid>,
+    messages: Vec<i64>,
+    bytes: Vec<i64>,
+}
+
+impl Appends {
+    fn new(appends: &BTreeMap<InboxId, (i64, i64)>) -> Self {
+        Self {
+            ids: appends.keys().map(|id| (*id).into()).collect(),
+            messages: appends.values().map(|(messages, _)| *messages).collect(),
+            bytes: appends.values().map(|(_, bytes)| *bytes).collect(),
+        }
+    }
 }
 
 /// Runs a statement unless it has no keys.

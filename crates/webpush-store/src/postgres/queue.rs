@@ -141,6 +141,7 @@ impl State {
         let mut passed = VecDeque::new();
         let mut blocked = HashSet::new();
         let (mut ops, mut bytes) = (0, 0);
+        let mut kind = None;
         while let Some(commit) = self.waiting.pop_front() {
             let its_bytes = commit.ops.iter().map(body_bytes).sum::<usize>();
             let has_room = ops + commit.ops.len() <= GROUP_OPS && bytes + its_bytes <= GROUP_BYTES;
@@ -149,11 +150,14 @@ impl State {
                 break;
             }
             let inboxes = || commit.ops.iter().filter_map(inbox);
-            if inboxes().any(|inbox| self.busy.contains(&inbox) || blocked.contains(&inbox)) {
+            let is_other_kind = kind.is_some_and(|kind| kind != GroupKind::new(&commit.ops));
+            let must_wait = |inbox| self.busy.contains(&inbox) || blocked.contains(&inbox);
+            if is_other_kind || inboxes().any(must_wait) {
                 blocked.extend(inboxes());
                 passed.push_back(commit);
                 continue;
             }
+            kind = Some(GroupKind::new(&commit.ops));
             ops += commit.ops.len();
             bytes += its_bytes;
             group.inboxes.extend(inboxes());
@@ -179,6 +183,23 @@ impl Group {
     /// Returns true if a commit must be durable before it completes.
     pub(super) fn is_durable(&self) -> bool {
         self.commits.iter().any(|commit| commit.durability == Durability::Durable)
+    }
+}
+
+/// What the operations of a group have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GroupKind {
+    /// Messages without a topic, which nearly always change nothing but their inbox. Their inboxes are counted up when
+    /// they are locked.
+    Appends,
+    /// Anything else.
+    Others,
+}
+
+impl GroupKind {
+    pub(super) fn new(ops: &[Op]) -> Self {
+        let is_plain = |op: &Op| matches!(op, Op::Append(draft) if draft.topic.is_none());
+        if ops.iter().all(is_plain) { Self::Appends } else { Self::Others }
     }
 }
 

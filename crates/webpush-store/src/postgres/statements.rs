@@ -56,6 +56,16 @@ statements! {
         /// Agents are locked before receipt subscriptions, each in the order of IDs, so that there are few deadlocks.
         lock_inboxes: "SELECT id, owner, created, key, last, entries, body_bytes, subscriptions, monitored
             FROM @.inbox WHERE id = ANY ($1) ORDER BY owner, id FOR UPDATE",
+        /// Locks inboxes like `lock_inboxes`, and counts the messages that are appended to them. If one is not appended
+        /// after all, its inbox is written once more.
+        count_appends: "UPDATE @.inbox i SET last = greatest(i.last, s.floor) + k.messages, entries = i.entries + k.messages,
+                body_bytes = i.body_bytes + k.body_bytes
+            FROM (SELECT k.* FROM unnest($1::uuid[], $2::int8[], $3::int8[]) AS k (id, messages, body_bytes)
+                JOIN @.inbox l ON l.id = k.id ORDER BY l.owner, k.id) k, @.state s
+            WHERE i.id = k.id
+            RETURNING i.id, i.owner, i.created, i.key, i.last - k.messages AS last, i.entries - k.messages AS entries,
+                i.body_bytes - k.body_bytes AS body_bytes, i.subscriptions, i.monitored, s.floor, k.messages,
+                k.body_bytes AS appended_bytes",
         state: "SELECT floor, removed FROM @.state",
         subscriptions: "SELECT s.* FROM unnest($1::uuid[], $2::uuid[]) AS k (agent, id)
             JOIN @.subscription s ON s.agent = k.agent AND s.id = k.id",

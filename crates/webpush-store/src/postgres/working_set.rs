@@ -104,6 +104,8 @@ pub(super) struct WorkingSet {
     pub(super) removed: Position,
     /// `None` if there is no such inbox.
     inboxes: HashMap<InboxId, Option<InboxRow>>,
+    /// Inboxes whose row was already counted up for the messages of the group, as it is now.
+    counted: HashMap<InboxId, InboxRow>,
     subscriptions: HashMap<(InboxId, SubscriptionId), Option<Subscription>>,
     channels: HashMap<(InboxId, ChannelId), Option<SubscriptionId>>,
     /// `None` if there is no entry at the position.
@@ -122,6 +124,16 @@ type Lookup<T> = Result<T, Need>;
 impl WorkingSet {
     pub(super) fn inbox(&self, id: InboxId) -> Lookup<Option<&InboxRow>> {
         self.inboxes.get(&id).map(Option::as_ref).ok_or(Need::Inbox(id))
+    }
+
+    /// Returns the inboxes that were counted up.
+    pub(super) fn counted_inboxes(&self) -> impl Iterator<Item = InboxId> {
+        self.counted.keys().copied()
+    }
+
+    /// Returns the row of an inbox in the database.
+    pub(super) fn stored_inbox(&self, id: InboxId) -> Option<&InboxRow> {
+        self.counted.get(&id).or_else(|| self.inboxes.get(&id)?.as_ref())
     }
 
     pub(super) fn inbox_mut(&mut self, id: InboxId) -> Lookup<Option<&mut InboxRow>> {
@@ -292,6 +304,16 @@ impl WorkingSet {
             }
             self.put_inbox(row);
         }
+    }
+
+    /// Adds an inbox that was counted up for messages, as it was before.
+    pub(super) fn load_counted(&mut self, before: InboxRow, messages: u64, bytes: u64) {
+        let mut after = before.clone();
+        after.last = Position::new(before.last.get() + messages);
+        after.usage.entries += messages;
+        after.usage.body_bytes += bytes;
+        self.counted.insert(before.inbox.id, after);
+        self.load_inboxes(&[], vec![before]);
     }
 
     /// Adds the subscriptions that were loaded; all others of `asked` do not exist.

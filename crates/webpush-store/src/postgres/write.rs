@@ -9,6 +9,7 @@ use super::values::{
 };
 use super::working_set::{InboxRow, WorkingSet};
 use crate::idle;
+use std::collections::BTreeSet;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 use webpush_core::id::InboxId;
@@ -84,9 +85,12 @@ fn inbox_rows<'c>(
     changes: &'c Changes,
 ) -> (Vec<Uuid>, Vec<&'c InboxRow>, Vec<&'c InboxRow>) {
     let (mut gone, mut written, mut counted) = (Vec::new(), Vec::new(), Vec::new());
-    for id in &changes.inboxes {
-        let before = loaded.inbox(*id).ok().flatten();
+    // An inbox that was counted up may have got no message after all.
+    let ids: BTreeSet<InboxId> = changes.inboxes.iter().copied().chain(loaded.counted_inboxes()).collect();
+    for id in &ids {
+        let before = loaded.stored_inbox(*id);
         match (before, changes.rows.inbox(*id).ok().flatten()) {
+            (Some(before), Some(after)) if before == after => {}
             (_, None) => gone.push((*id).into()),
             (Some(before), Some(after)) if has_only_counts_changed(before, after) => counted.push(after),
             (_, Some(after)) => written.push(after),
