@@ -74,7 +74,7 @@ fn copied(store: &PostgresStore, options: &Options) -> PostgresStore {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 24, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default()
+        cases: 24, failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::default()
     })]
 
     #[test]

@@ -243,17 +243,18 @@ impl Lane {
         let row = client.query_one(&LOCK_ROW.replace('@', schema), &key).await?;
         let last: i64 = row.try_get(0)?;
         let is_committed = self.in_doubt.is_some() && last == self.last_group + 1;
-        if is_committed {
-            self.last_group = last;
-        } else if last < self.last_group {
+        let group = if is_committed { last } else { self.last_group };
+        if last < self.last_group {
             tracing::error!(
                 "the database has lost commits that it had confirmed: it was restored, or a standby without them was \
                  promoted"
             );
             node.missed();
         }
-        confirm(&connection, node, self.number, self.last_group).await?;
+        confirm(&connection, node, self.number, group).await?;
         let statements = WriterStatements::prepare(&connection, schema).await.map_err(Failure::Connection)?;
+        // Only now: if this fails or takes too long, the next connection has to find the same.
+        self.last_group = group;
         Ok(((connection, statements), is_committed))
     }
 
