@@ -55,8 +55,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::timeout;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
 use webpush_core::session::{Page, Scope};
@@ -82,7 +82,6 @@ struct Tasks {
     lanes: Vec<JoinHandle<()>>,
     notifier: JoinHandle<()>,
     listener: JoinHandle<()>,
-    refusing: JoinHandle<()>,
 }
 
 impl PostgresStore {
@@ -127,7 +126,6 @@ impl PostgresStore {
             lanes: (0..count).map(lane).collect(),
             notifier: runtime.spawn(notify::run(Arc::clone(&node), notices)),
             listener: runtime.spawn(listen::run(Arc::clone(&node))),
-            refusing: runtime.spawn(lane::refuse_late(Arc::clone(&node))),
         };
         let readers = Arc::new(Readers::new(Arc::clone(&node), READERS));
         Self { node, readers, runtime, tasks: Mutex::new(Some(tasks)) }
@@ -136,7 +134,7 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
-        match self.node.queue.submit(Commit { ops, durability, done, submitted: Instant::now() }) {
+        match self.node.queue.submit(Commit::new(ops, durability, done)) {
             Ok(()) => {}
             Err(Refused::Full(commit)) => (commit.done)(Err(StoreError::Busy)),
             Err(Refused::Closed(commit)) => (commit.done)(Err(StoreError::Unavailable)),
@@ -218,6 +216,7 @@ impl PostgresStore {
         let node = Arc::clone(&self.node);
         node.close();
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let endless = [tasks.notifier.abort_handle(), tasks.listener.abort_handle()];
         Some(async move {
             let finishing = async {
                 for lane in tasks.lanes {
@@ -226,7 +225,6 @@ impl PostgresStore {
                 node.end_notices();
                 drop(tasks.notifier.await);
                 tasks.listener.abort();
-                tasks.refusing.abort();
                 if let Err(reason) = listen::leave(&node).await {
                     tracing::debug!("cannot tell other nodes that this one ends: {reason}");
                 }
@@ -234,6 +232,7 @@ impl PostgresStore {
             if timeout(CLOSE_TIMEOUT, finishing).await.is_err() {
                 tracing::warn!("the store was closed before the outcome of its last commits was known");
             }
+            endless.iter().for_each(AbortHandle::abort);
             node.observers.remove(node.handle);
         })
     }

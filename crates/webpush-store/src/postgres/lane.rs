@@ -15,16 +15,16 @@ use super::values::Uuid;
 use super::working_set::WorkingSet;
 use super::write::write;
 use crate::{Done, Durability, Op, StoreError};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::ToSql;
 
-/// Time after which the submitters of a group are told that its outcome is unknown, and those who wait for a lane that
-/// nothing was done.
+/// Time after which the submitters of a group are told that its outcome is unknown. Commits wait for a lane no longer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the latter are looked for.
-const IMPATIENCE: Duration = Duration::from_secs(1);
+/// How often a lane looks for submitters that have waited too long while it waits for the server.
+const CHECK: Duration = Duration::from_millis(500);
 /// Time of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(9);
 /// Pauses between attempts.
@@ -98,6 +98,7 @@ impl Lane {
 
     async fn commit(&mut self, group: Group) {
         let is_lazy = !group.is_durable();
+        let deadline = Instant::now() + PATIENCE;
         self.node.gauges.groups.note(group.commits.len() as u64);
         let (mut ops, mut waiting) = (Vec::new(), Vec::new());
         for commit in group.commits {
@@ -106,52 +107,65 @@ impl Lane {
             waiting.push(Submitter { durability, done, submitted });
         }
         let mut submitters = Some(waiting);
-        match self.commit_ops(&ops, is_lazy, &mut submitters).await {
-            Ok(changes) => self.complete(*changes, submitters),
+        match self.commit_ops(&ops, is_lazy, deadline, &mut submitters).await {
+            Ok(changes) => complete(&self.node, *changes, submitters),
             Err(_) if ops.len() > 1 && submitters.is_some() => {
                 // One of them may be what the server refuses: the others must not fail with it.
                 for (ops, submitter) in ops.into_iter().zip(submitters.into_iter().flatten()) {
                     let mut submitters = Some(vec![submitter]);
-                    match self.commit_ops(&[ops], is_lazy, &mut submitters).await {
-                        Ok(changes) => self.complete(*changes, submitters),
-                        Err(error) => self.fail(submitters, &error),
+                    match self.commit_ops(&[ops], is_lazy, deadline, &mut submitters).await {
+                        Ok(changes) => complete(&self.node, *changes, submitters),
+                        Err(error) => fail(&self.node, submitters, &error),
                     }
                 }
             }
-            Err(error) => self.fail(submitters, &error),
+            Err(error) => fail(&self.node, submitters, &error),
         }
     }
 
     /// Commits operations, or finds that they cannot be committed.
     ///
-    /// Submitters that have waited for [`PATIENCE`] are told that the outcome is unknown, but nothing else is committed
-    /// until it is known.
+    /// At the deadline the submitters are told that the outcome is unknown, but nothing else is committed until it is known,
+    /// or the store is closed.
     async fn commit_ops(
         &mut self,
         ops: &[Vec<Op>],
         is_lazy: bool,
+        deadline: Instant,
         submitters: &mut Option<Vec<Submitter>>,
     ) -> Result<Box<Changes>, StoreError> {
-        let deadline = Instant::now() + PATIENCE;
+        let node = Arc::clone(&self.node);
         let (mut failures, mut refusals) = (0, 0);
         loop {
-            sleep(Duration::from_millis(PAUSES[failures.min(PAUSES.len() - 1)])).await;
-            let failure = match self.step(ops, is_lazy, refusals < REFUSALS && submitters.is_some()).await {
+            fail_late(&node, deadline, submitters);
+            if submitters.is_none() && node.is_closed() {
+                self.in_doubt = None;
+            }
+            let pause = Duration::from_millis(PAUSES[failures.min(PAUSES.len() - 1)]);
+            let is_wanted = refusals < REFUSALS && submitters.is_some();
+            let mut step = pin!(async {
+                sleep(pause).await;
+                self.step(ops, is_lazy, is_wanted).await
+            });
+            let result = loop {
+                match timeout(CHECK, &mut step).await {
+                    Ok(result) => break result,
+                    Err(_) => fail_late(&node, deadline, submitters),
+                }
+            };
+            let failure = match result {
                 Ok(Some(changes)) => return Ok(changes),
                 Ok(None) => return Err(StoreError::Unavailable),
                 Err(failure) => failure,
             };
             failures += 1;
             match failure {
-                Failure::Connection(text) => self.node.report_outage(&text),
+                Failure::Connection(text) => node.report_outage(&text),
                 Failure::Damaged => return Err(StoreError::Corrupt),
                 Failure::Refused(text) => {
-                    self.node.report_outage(&text);
+                    node.report_outage(&text);
                     refusals += 1;
                 }
-            }
-            if Instant::now() >= deadline {
-                self.fail(submitters.take(), &StoreError::Unavailable);
             }
         }
     }
@@ -165,6 +179,9 @@ impl Lane {
         is_lazy: bool,
         is_wanted: bool,
     ) -> Result<Option<Box<Changes>>, Failure> {
+        if !is_wanted && self.in_doubt.is_none() {
+            return Ok(None);
+        }
         let no_response = |_| Failure::Connection("the server does not respond".to_owned());
         let open = match self.connection.take() {
             Some(open) => open,
@@ -257,43 +274,42 @@ impl Lane {
         self.last_group = group;
         Ok(((connection, statements), is_committed))
     }
+}
 
-    fn complete(&self, changes: Changes, submitters: Option<Vec<Submitter>>) {
-        let node = &self.node;
-        node.recent.add(changes.appended);
-        match submitters {
-            Some(submitters) => {
-                for (applied, submitter) in changes.results.into_iter().zip(submitters) {
-                    node.observers.committed(node.handle, &applied, submitter.durability);
-                    if submitter.durability == Durability::Durable {
-                        let micros = submitter.submitted.elapsed().as_micros();
-                        node.gauges.commits.note(u64::try_from(micros).unwrap_or(u64::MAX));
-                    }
-                    (submitter.done)(Ok(applied));
+fn complete(node: &Node, changes: Changes, submitters: Option<Vec<Submitter>>) {
+    node.recent.add(changes.appended);
+    match submitters {
+        Some(submitters) => {
+            for (applied, submitter) in changes.results.into_iter().zip(submitters) {
+                node.observers.committed(node.handle, &applied, submitter.durability);
+                if submitter.durability == Durability::Durable {
+                    let micros = submitter.submitted.elapsed().as_micros();
+                    node.gauges.commits.note(u64::try_from(micros).unwrap_or(u64::MAX));
                 }
+                (submitter.done)(Ok(applied));
             }
-            // They were told that it failed.
-            None => node.missed(),
         }
-        changes.notices.into_iter().for_each(|notice| node.notify(notice));
+        // They were told that it failed.
+        None => node.missed(),
     }
+    changes.notices.into_iter().for_each(|notice| node.notify(notice));
+}
 
-    fn fail(&self, submitters: Option<Vec<Submitter>>, error: &StoreError) {
-        for submitter in submitters.into_iter().flatten() {
-            self.node.observers.failed();
-            (submitter.done)(Err(error.clone()));
-        }
+fn fail(node: &Node, submitters: Option<Vec<Submitter>>, error: &StoreError) {
+    for submitter in submitters.into_iter().flatten() {
+        node.observers.failed();
+        (submitter.done)(Err(error.clone()));
     }
 }
 
-/// Refuses commits that wait for a lane for too long, until the task is aborted.
-pub(super) async fn refuse_late(node: Arc<Node>) {
-    loop {
-        sleep(IMPATIENCE).await;
-        let Some(latest) = Instant::now().checked_sub(PATIENCE) else { continue };
-        for commit in node.queue.take_older(latest) {
-            (commit.done)(Err(StoreError::Busy));
-        }
+/// Fails the submitters of a group at its deadline, and commits that have waited too long for a lane.
+fn fail_late(node: &Node, deadline: Instant, submitters: &mut Option<Vec<Submitter>>) {
+    if Instant::now() >= deadline {
+        fail(node, submitters.take(), &StoreError::Unavailable);
+    }
+    for commit in node.queue.expire(PATIENCE) {
+        node.observers.failed();
+        (commit.done)(Err(StoreError::Unavailable));
     }
 }
 

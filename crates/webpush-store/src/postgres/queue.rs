@@ -6,6 +6,7 @@
 use crate::{Done, Durability, Op, Record};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use webpush_core::id::InboxId;
@@ -23,6 +24,12 @@ pub(super) struct Commit {
     pub(super) durability: Durability,
     pub(super) done: Done,
     pub(super) submitted: Instant,
+}
+
+impl Commit {
+    pub(super) fn new(ops: Vec<Op>, durability: Durability, done: Done) -> Self {
+        Self { ops, durability, done, submitted: Instant::now() }
+    }
 }
 
 /// Commits that are committed together.
@@ -100,13 +107,19 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Takes the commits that were submitted before a time and still wait.
-    pub(super) fn take_older(&self, than: Instant) -> Vec<Commit> {
+    /// Takes the commits that have waited for at least this time.
+    pub(super) fn expire(&self, age: Duration) -> Vec<Commit> {
         let mut state = self.state();
-        let older = state.waiting.iter().take_while(|commit| commit.submitted < than).count();
-        let older: Vec<Commit> = state.waiting.drain(..older).collect();
-        state.ops -= older.iter().map(|commit| commit.ops.len()).sum::<usize>();
-        older
+        // They wait in the order of submission.
+        let late = state.waiting.iter().take_while(|commit| commit.submitted.elapsed() >= age).count();
+        let late: Vec<Commit> = state.waiting.drain(..late).collect();
+        state.ops -= late.iter().map(|commit| commit.ops.len()).sum::<usize>();
+        let is_ending = state.is_closed && state.waiting.is_empty();
+        drop(state);
+        if is_ending {
+            self.changed.notify_one();
+        }
+        late
     }
 
     /// Refuses further commits.
@@ -238,7 +251,7 @@ mod tests {
 
     fn touch(inboxes: &[u8]) -> Commit {
         let ops = inboxes.iter().map(|number| Op::Touch(inbox(*number), Timestamp::from_millis(0))).collect();
-        Commit { ops, durability: Durability::Lazy, done: Box::new(drop), submitted: Instant::now() }
+        Commit::new(ops, Durability::Lazy, Box::new(drop))
     }
 
     /// Returns the inboxes of each commit of a group.
@@ -272,6 +285,15 @@ mod tests {
         assert!(matches!(queue.submit(touch(&[2])), Err(Refused::Closed(_))));
         assert_eq!(block_on(queue.take()).map(|group| group.commits.len()), Some(1));
         assert!(block_on(queue.take()).is_none());
+    }
+
+    #[test]
+    fn commits_wait_for_a_bounded_time() {
+        let queue = Queue::default();
+        (0..3).for_each(|_| assert!(queue.submit(touch(&[1])).is_ok()));
+        assert_eq!(queue.expire(Duration::MAX).len(), 0);
+        assert_eq!(queue.expire(Duration::ZERO).len(), 3);
+        assert_eq!(queue.waiting(), 0);
     }
 
     #[test]
