@@ -41,6 +41,10 @@ class Cluster:
     def addresses(self):
         return [node.address for node in self.nodes]
 
+    def clients(self):
+        """Returns the programs that connect to PostgreSQL."""
+        return [*self.nodes, *([self.pgbouncer] if self.pgbouncer else [])]
+
     def wait_until_ready(self):
         if self.postgres:
             self.postgres.wait_until_replicated()

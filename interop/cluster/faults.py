@@ -40,6 +40,9 @@ HAS = {
     "libfaketime": lambda cluster: faketime() is not None,
 }
 FAULTS = []
+# For CI: what breaks most, in a few minutes.
+QUICK = ["kill-node", "kill-all-nodes", "freeze-node", "cut-listeners", "restart-pgbouncer", "kill-primary",
+         "kill-standbys", "switch-over", "partition-standbys"]
 
 
 def fault(title, *needs):
@@ -171,8 +174,8 @@ def partition_standbys(cluster):
 @fault("the primary cut off from the nodes", "PostgreSQL", "network namespaces")
 def partition_nodes(cluster):
     primary = cluster.postgres.primary()
-    for node in cluster.nodes:
-        cluster.network.cut_both(primary.name, node.name)
+    for client in cluster.clients():
+        cluster.network.cut_both(primary.name, client.name)
     pause(LASTS)
     cluster.network.heal()
 
@@ -180,8 +183,8 @@ def partition_nodes(cluster):
 @fault("the nodes do not hear the primary, which hears them", "PostgreSQL", "network namespaces")
 def partition_one_way(cluster):
     primary = cluster.postgres.primary()
-    for node in cluster.nodes:
-        cluster.network.cut(primary.name, node.name)
+    for client in cluster.clients():
+        cluster.network.cut(primary.name, client.name)
     pause(LASTS)
     cluster.network.heal()
 

@@ -11,7 +11,7 @@ import history
 import load
 import summary
 from cluster import pause, start_single
-from faults import FAULTS
+from faults import FAULTS, QUICK
 from patroni import start_patroni
 from processes import Stuck
 from rows import BEGIN, END
@@ -36,6 +36,7 @@ def add_cluster_arguments(parser):
 def add_arguments(parser):
     add_cluster_arguments(parser)
     parser.add_argument("--only", metavar="FAULT,…", help="the faults to make, in this order [default: all]")
+    parser.add_argument("--quick", action="store_true", help="only the faults for CI")
     parser.add_argument("--list", action="store_true", help="print the names of the faults and what they need")
     parser.add_argument("--minutes", type=float, default=10,
                         help="begin no fault after this time [default: %(default)s]")
@@ -43,10 +44,10 @@ def add_arguments(parser):
 
 def choose(arguments):
     """Returns the faults to make."""
-    if not arguments.only:
+    if not arguments.only and not arguments.quick:
         return FAULTS
     by_name = {fault.name: fault for fault in FAULTS}
-    names = arguments.only.split(",")
+    names = arguments.only.split(",") if arguments.only else QUICK
     if unknown := [name for name in names if name not in by_name]:
         sys.exit(f"no fault named {', '.join(unknown)}: see --list")
     return [by_name[name] for name in names]
