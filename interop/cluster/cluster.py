@@ -8,6 +8,11 @@ from pathlib import Path
 from processes import Program, Stuck, wait_until
 
 
+# The load comes from one address, which in a namespace is not that of the node's machine.
+UNLIMITED = ["--register-rate", "off", "--receipt-rate", "off", "--scan-rate", "off",
+             "--max-connections-per-address", "0"]
+
+
 class Node(Program):
     """A node of the server at an address (HOST:PORT), with a listener for Chromium at another one."""
 

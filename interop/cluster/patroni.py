@@ -7,7 +7,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from cluster import Cluster, is_ready
+from cluster import UNLIMITED, Cluster, is_ready
 from processes import PATIENCE, Stuck, children, wait_until
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "contrib" / "cluster"
@@ -182,10 +182,10 @@ def start_patroni(arguments, directory):
     if not Path(script.command[0]).exists():
         raise Stuck(f"{script.command[0]} is missing")
     # On loopback the nodes would need different ports, and all have the same options.
-    chromium = ["--", "--chromium", f"0.0.0.0:{MCS_PORT}"] if arguments.namespaces else []
+    chromium = ["--chromium", f"0.0.0.0:{MCS_PORT}"] if arguments.namespaces else []
     try:
         described = json.loads(script.run("start", "--server", arguments.server.resolve(), "--ports", arguments.port,
-                                          *chromium))
+                                          "--", *UNLIMITED, *chromium))
     except BaseException:
         script.run("remove")
         raise

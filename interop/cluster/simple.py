@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from cluster import Cluster, Node
+from cluster import UNLIMITED, Cluster, Node
 from network import Network
 from pgbouncer import PgBouncer
 from postgres import Member, Postgres, find_programs, programs_user
@@ -68,7 +68,7 @@ def build(cluster, arguments, programs):
         store = f"{through.host}:{through.port}" if through else hosts
         argv = [arguments.server, "serve", "--host", host, "--port", port, "--plaintext", "--admin", "off",
                 "--store", f"postgres://postgres@{store}/postgres", "--store-secret-file", secret,
-                "--data-dir", directory / name, "--origin", cluster.origin, "--chromium", mcs]
+                "--data-dir", directory / name, "--origin", cluster.origin, "--chromium", mcs, *UNLIMITED]
         cluster.nodes.append(Node(name, f"{host}:{port}", mcs, argv, directory / f"{name}.log", **options))
     for node in cluster.nodes:
         node.start()

@@ -2,6 +2,7 @@
 
 import contextlib
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -68,6 +69,9 @@ def start_cluster(arguments, directory):
 @contextlib.contextmanager
 def under_load(arguments):
     """A cluster, and a load that has begun. Logs are copied beside the histories."""
+    # A suite in the background ignores SIGINT; either must remove what was started.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))
     # A node has a descriptor for each agent.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
