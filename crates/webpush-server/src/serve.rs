@@ -83,7 +83,11 @@ pub async fn run(
     let origin = settings.origin.clone().unwrap_or_else(|| settings.default_origin(&host, port));
 
     let spans = otlp::start(settings.otlp_endpoint.as_deref())?;
-    let OpenStore { store, keyring, keys } = open_store::open(&settings, &env).await?;
+    let OpenStore { store, keyring, keys } = tokio::select! {
+        opened = open_store::open(&settings, &env) => opened?,
+        // It may wait for a database.
+        _ = signals.next() => return Ok(()),
+    };
     if let Some(warning) = settings.origin_warning(&origin) {
         tracing::warn!("{warning}");
     }

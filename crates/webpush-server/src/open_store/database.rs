@@ -6,11 +6,18 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use webpush_admin::sealing_keys::KeySource;
 use webpush_core::env::Env;
 use webpush_service::shared_keys::{KeyTable, SharedKeys, WrappedKey};
-use webpush_store::postgres::{Options, PostgresStore, SealingKeyTable};
+use webpush_store::postgres::{OpenError, Options, PostgresStore, SealingKeyTable};
 use webpush_store::{Backend, Quota};
+
+/// How long a start waits for the database. The service manager gives it 90 s by default.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two attempts.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Connects to the database, creates its tables if there are none, and loads the sealing keys.
 ///
@@ -29,7 +36,7 @@ pub(super) async fn open(config: &StoreConfig, quota: Quota, env: &Env) -> anyho
         env: env.clone(),
     };
     let address = || format!("cannot use {} (--store)", config.display_url());
-    let store = PostgresStore::open(options).await.with_context(address)?;
+    let store = retry(|| PostgresStore::open(options.clone())).await.with_context(address)?;
     let table = Box::new(DatabaseKeys(store.sealing_keys()));
     let secret = config.secret()?;
     let (keys, keyring) = SharedKeys::open(table, secret.expose().as_bytes(), &config.schema, env.clone())
@@ -37,6 +44,22 @@ pub(super) async fn open(config: &StoreConfig, quota: Quota, env: &Env) -> anyho
         .with_context(address)?;
     let store: Arc<Backend> = store.into();
     Ok(OpenStore { store, keyring, keys: KeySource::Shared(Arc::new(keys)) })
+}
+
+/// Opens the database once it can be reached.
+///
+/// When all machines start again, it may take longer than this program.
+async fn retry<T, F: Future<Output = Result<T, OpenError>>>(open: impl Fn() -> F) -> Result<T, OpenError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match open().await {
+            Err(error @ OpenError::Connect(_)) if Instant::now() < deadline => {
+                tracing::warn!("cannot use the database yet: {error}; retrying");
+                sleep(RETRY).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Returns the name of this machine, by which operators know the node.
@@ -54,5 +77,27 @@ impl KeyTable for DatabaseKeys {
 
     fn add(&self, id: u8, wrapped: Vec<u8>, expected: usize) -> BoxFuture<'_, anyhow::Result<bool>> {
         async move { Ok(self.0.add(id, &wrapped, expected).await?) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_waits_for_a_database_that_cannot_be_reached() {
+        let attempts = Cell::new(0);
+        let opened = retry(async || {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() < 10 { Err(OpenError::Connect("refused".to_owned())) } else { Ok(()) }
+        });
+        assert!(opened.await.is_ok());
+        let start = Instant::now();
+        let never = retry(async || Err::<(), _>(OpenError::Connect("refused".to_owned())));
+        assert!(never.await.is_err() && start.elapsed() >= PATIENCE);
+        let start = Instant::now();
+        let wrong = retry(async || Err::<(), _>(OpenError::Option("wrong".to_owned())));
+        assert!(wrong.await.is_err() && start.elapsed().is_zero(), "waiting would not help");
     }
 }

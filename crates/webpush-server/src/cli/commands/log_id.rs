@@ -1,7 +1,7 @@
 //! `log-id`: prints the log ID for a URL.
 
 use crate::cli::exit::print_error;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,6 +40,13 @@ pub(crate) fn run(args: &LogIdArgs) -> ExitCode {
 }
 
 fn print(path: &str, directory: &Path) -> anyhow::Result<()> {
+    if !directory.join(sealing_keys::FILE_NAME).exists() {
+        bail!(
+            "cannot read {} (--data-dir): it does not exist. The keys of a cluster are in its database: there, \
+             webpush-server agents show URL prints log IDs",
+            directory.join(sealing_keys::FILE_NAME).display()
+        );
+    }
     let log_ids = log_ids(path, &sealing_keys::load(directory)?)
         .context("the server with this data directory did not create this URL (--data-dir)")?;
     io::stdout().write_all(log_ids.as_bytes()).context("cannot write to standard output")

@@ -2,10 +2,10 @@
 
 use crate::cli::render::terminal;
 use crate::cli::runtime::exit;
-use anyhow::Context as _;
-use std::path::PathBuf;
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use webpush_admin::data_dir::repair_store;
+use webpush_admin::data_dir::{has_store, repair_store};
 use webpush_store::embedded::Options;
 
 const HELP: &str = "\
@@ -33,7 +33,30 @@ pub(crate) struct RepairArgs {
 /// Runs the command.
 #[must_use]
 pub(crate) fn run(args: &RepairArgs) -> ExitCode {
-    let repaired = repair_store(&args.data_dir, Options::default());
-    let repaired = repaired.with_context(|| format!("cannot repair {}", args.data_dir.display()));
-    exit(repaired.and_then(|report| Ok(terminal::line(&report.to_string())?)))
+    exit(repair(&args.data_dir))
+}
+
+fn repair(data_dir: &Path) -> anyhow::Result<()> {
+    if !has_store(data_dir) {
+        bail!(
+            "{} has no store to repair: restore a backup into a new directory. The nodes of a cluster have their messages in \
+             a database (--store), to which this command does not apply",
+            data_dir.display()
+        );
+    }
+    let repaired = repair_store(data_dir, Options::default());
+    let report = repaired.with_context(|| format!("cannot repair {}", data_dir.display()))?;
+    Ok(terminal::line(&report.to_string())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_without_a_store_is_told_from_a_damaged_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = repair(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("has no store") && error.contains("--store"), "{error}");
+    }
 }
