@@ -2,6 +2,8 @@
 //!
 //! The server is ready if the store accepts writes, it has all ACME certificates, and it is not shutting down.
 //!
+//! In a cluster it also receives the notices of other nodes.
+//!
 //! A recent durable commit proves that the store accepts writes. Otherwise a check commits a probe that leaves nothing
 //! behind: one at a time and at most one per second, regardless of the number of callers.
 
