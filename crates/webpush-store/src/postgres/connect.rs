@@ -26,7 +26,7 @@ pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(8);
 const SETTINGS: &str = "SET lock_timeout = '4s'; SET statement_timeout = '8s'; \
     SET idle_in_transaction_session_timeout = '8s'; SET plan_cache_mode = force_generic_plan; \
     SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; \
-    SET client_min_messages = warning";
+    SET jit = off; SET client_min_messages = warning";
 
 /// Connects to the first host that accepts writes.
 pub(super) struct Connector {

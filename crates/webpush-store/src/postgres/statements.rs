@@ -62,11 +62,11 @@ statements! {
                 body_bytes = i.body_bytes + k.body_bytes
             FROM (SELECT k.* FROM unnest($1::uuid[], $2::int8[], $3::int8[]) AS k (id, messages, body_bytes)
                 JOIN @.inbox l ON l.id = k.id ORDER BY l.owner, k.id) k, @.state s
-            WHERE i.id = k.id
+            WHERE i.id = k.id AND s.only_row
             RETURNING i.id, i.owner, i.created, i.key, i.last - k.messages AS last, i.entries - k.messages AS entries,
                 i.body_bytes - k.body_bytes AS body_bytes, i.subscriptions, i.monitored, s.floor, k.messages,
                 k.body_bytes AS appended_bytes",
-        state: "SELECT floor, removed FROM @.state",
+        state: "SELECT floor, removed FROM @.state WHERE only_row",
         subscriptions: "SELECT s.* FROM unnest($1::uuid[], $2::uuid[]) AS k (agent, id)
             JOIN @.subscription s ON s.agent = k.agent AND s.id = k.id",
         channels: "SELECT s.* FROM unnest($1::uuid[], $2::uuid[]) AS k (agent, channel)
