@@ -21,6 +21,7 @@ mod topics;
 
 pub use channels::{
     a_channel_is_found_until_it_is_unsubscribed, a_channel_is_of_one_agent, a_channel_is_taken_once,
+    a_channel_moves_within_a_batch,
 };
 pub use entries::{
     a_batch_sees_itself, a_closed_store_refuses, a_lazy_commit_is_kept_by_a_close, every_field_is_kept,
@@ -102,7 +103,7 @@ macro_rules! contract_tests {
     };
     ($open:expr $(, #[$attribute:meta])*) => {
         $crate::contract_tests!(@rules [$(#[$attribute])*] $open,
-            a_channel_is_found_until_it_is_unsubscribed a_channel_is_of_one_agent a_channel_is_taken_once
+            a_channel_is_found_until_it_is_unsubscribed a_channel_is_of_one_agent a_channel_is_taken_once a_channel_moves_within_a_batch
             a_batch_sees_itself a_closed_store_refuses a_lazy_commit_is_kept_by_a_close every_field_is_kept
             nothing_goes_into_what_is_missing order_of_acceptance positions_are_never_reused
             due_in_deadline_order due_never_names_receipts

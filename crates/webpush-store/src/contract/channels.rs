@@ -63,3 +63,24 @@ pub async fn a_channel_is_taken_once(open: Open<'_>) {
     assert_eq!(applied.last(), Some(&Applied::Created));
     assert_eq!(found(&store, AGENT).await, Some(OTHER_SUBSCRIPTION));
 }
+
+/// Subscriptions may exchange their channels in a batch.
+pub async fn a_channel_moves_within_a_batch(open: Open<'_>) {
+    let store = open(Quota::default());
+    let other = ChannelId::from_bytes([8; 16]);
+    let subscribe = |id, channel| Op::Subscribe(named(AGENT, id, channel));
+    let first = vec![
+        inbox(AGENT, Owner::Agent),
+        subscribe(SUBSCRIPTION, other),
+        subscribe(OTHER_SUBSCRIPTION, CHANNEL),
+    ];
+    assert_eq!(commit(&store, first).await, vec![Applied::Created; 3]);
+    let free = ChannelId::from_bytes([9; 16]);
+    let exchange = vec![
+        subscribe(OTHER_SUBSCRIPTION, free),
+        subscribe(SUBSCRIPTION, CHANNEL),
+        subscribe(OTHER_SUBSCRIPTION, other),
+    ];
+    assert_eq!(commit(&store, exchange).await, vec![Applied::Created; 3]);
+    assert_eq!(found(&store, AGENT).await, Some(SUBSCRIPTION));
+}

@@ -9,7 +9,6 @@ use super::values::{
 };
 use super::working_set::{InboxRow, WorkingSet};
 use crate::idle;
-use std::collections::BTreeSet;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 use webpush_core::id::InboxId;
@@ -32,8 +31,8 @@ pub(super) async fn write(
 ) -> Result<(), Error> {
     let commit = if is_lazy { "SET LOCAL synchronous_commit = off; COMMIT" } else { "COMMIT" };
     let cleared: Vec<Uuid> = changes.cleared.iter().map(|id| (*id).into()).collect();
-    let (gone, written, counted) = inbox_rows(loaded, changes);
-    let (removed, subscribed) = subscription_rows(changes);
+    let InboxRows { gone, created, written, counted } = InboxRows::new(loaded, changes);
+    let (removed, subscribed) = subscription_rows(loaded, changes);
     let deleted: Vec<_> =
         changes.deleted.iter().filter(|(inbox, _)| !changes.cleared.contains(inbox)).collect();
     let deletes = (
@@ -41,7 +40,8 @@ pub(super) async fn write(
         deleted.iter().map(|(_, position)| from_position(*position)).collect::<Vec<_>>(),
     );
     let removes: (Vec<Uuid>, Vec<Uuid>) = removed.into_iter().unzip();
-    let (counts, inboxes) = (Counts::new(&counted), Inboxes::new(&written));
+    let counts = Counts::new(&counted);
+    let (new_inboxes, inboxes) = (Inboxes::new(&created), Inboxes::new(&written));
     let subscriptions = Subscriptions::new(&subscribed);
     let (messages, receipts) = (Messages::new(changes), Receipts::new(changes));
     let (floor, highest) = (from_position(changes.rows.floor), from_position(changes.rows.removed));
@@ -57,6 +57,7 @@ pub(super) async fn write(
         run(!removes.0.is_empty(), &statements.delete_subscriptions, vec![&removes.0, &removes.1]),
         run(!deletes.0.is_empty(), &statements.delete_entries, vec![&deletes.0, &deletes.1]),
         run(!counted.is_empty(), &statements.update_inboxes, counts.values()),
+        run(!created.is_empty(), &statements.insert_inboxes, new_inboxes.values()),
         run(!written.is_empty(), &statements.put_inboxes, inboxes.values()),
         run(!subscribed.is_empty(), &statements.put_subscriptions, subscriptions.values()),
         run(!messages.inbox.is_empty(), &statements.insert_messages, messages.values()),
@@ -79,24 +80,36 @@ async fn execute(
     Ok(())
 }
 
-/// Sorts the inboxes that changed: removed, written whole, and those of which only the counts changed.
-fn inbox_rows<'c>(
-    loaded: &WorkingSet,
-    changes: &'c Changes,
-) -> (Vec<Uuid>, Vec<&'c InboxRow>, Vec<&'c InboxRow>) {
-    let (mut gone, mut written, mut counted) = (Vec::new(), Vec::new(), Vec::new());
-    // An inbox that was counted up may have got no message after all.
-    let ids: BTreeSet<InboxId> = changes.inboxes.iter().copied().chain(loaded.counted_inboxes()).collect();
-    for id in &ids {
-        let before = loaded.stored_inbox(*id);
-        match (before, changes.rows.inbox(*id).ok().flatten()) {
-            (Some(before), Some(after)) if before == after => {}
-            (_, None) => gone.push((*id).into()),
-            (Some(before), Some(after)) if has_only_counts_changed(before, after) => counted.push(after),
-            (_, Some(after)) => written.push(after),
+/// The inboxes that changed.
+#[derive(Default)]
+struct InboxRows<'c> {
+    gone: Vec<Uuid>,
+    /// Those that did not exist, and were not locked. Another node may be creating the same.
+    created: Vec<&'c InboxRow>,
+    written: Vec<&'c InboxRow>,
+    /// Those of which only the counts changed.
+    counted: Vec<&'c InboxRow>,
+}
+
+impl<'c> InboxRows<'c> {
+    fn new(loaded: &WorkingSet, changes: &'c Changes) -> Self {
+        let mut rows = Self::default();
+        // An inbox that was counted up may have got no message after all.
+        let counted = loaded.counted_inboxes().filter(|id| !changes.inboxes.contains(id)).collect::<Vec<_>>();
+        for id in changes.inboxes.iter().chain(&counted) {
+            let before = loaded.stored_inbox(*id);
+            match (before, changes.rows.inbox(*id).ok().flatten()) {
+                (Some(before), Some(after)) if before == after => {}
+                (_, None) => rows.gone.push((*id).into()),
+                (None, Some(after)) => rows.created.push(after),
+                (Some(before), Some(after)) if has_only_counts_changed(before, after) => {
+                    rows.counted.push(after);
+                }
+                (Some(_), Some(after)) => rows.written.push(after),
+            }
         }
+        rows
     }
-    (gone, written, counted)
 }
 
 fn has_only_counts_changed(before: &InboxRow, after: &InboxRow) -> bool {
@@ -105,13 +118,22 @@ fn has_only_counts_changed(before: &InboxRow, after: &InboxRow) -> bool {
         && before.usage.subscriptions == after.usage.subscriptions
 }
 
-fn subscription_rows(changes: &Changes) -> (Vec<(Uuid, Uuid)>, Vec<&Subscription>) {
+/// Returns the keys of subscriptions to delete, and those to write.
+///
+/// One whose channel changed is among both: another one may have its channel now.
+fn subscription_rows<'c>(
+    loaded: &WorkingSet,
+    changes: &'c Changes,
+) -> (Vec<(Uuid, Uuid)>, Vec<&'c Subscription>) {
     let (mut removed, mut written) = (Vec::new(), Vec::new());
     for (agent, id) in &changes.subscriptions {
-        match changes.rows.subscription(*agent, *id) {
-            Ok(Some(subscription)) => written.push(subscription),
-            Ok(None) | Err(_) => removed.push(((*agent).into(), (*id).into())),
+        let before = loaded.subscription(*agent, *id).ok().flatten();
+        let after = changes.rows.subscription(*agent, *id).ok().flatten();
+        if before.and_then(Subscription::channel) != after.and_then(Subscription::channel) || after.is_none()
+        {
+            removed.push(((*agent).into(), (*id).into()));
         }
+        written.extend(after);
     }
     (removed, written)
 }
