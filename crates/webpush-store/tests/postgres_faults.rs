@@ -1,0 +1,324 @@
+//! The store on PostgreSQL while connections, servers and standbys fail.
+//!
+//! `cargo xtask postgres -- cargo test -p webpush-store --test postgres_faults -- --ignored` starts a server for it. Tests
+//! that stop servers start their own.
+
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
+#![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
+
+mod cluster;
+mod faults;
+
+use cluster::{Directory, PATIENCE, RUNTIME, Server, client, query, until, until_row};
+use faults::*;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use webpush_core::id::Position;
+use webpush_store::postgres::PostgresStore;
+use webpush_store::{Applied, Op, Store as _, StoreError};
+
+/// Messages that each handle appends while something fails.
+const MESSAGES: u64 = 400;
+
+/// Connections of lanes that are ended meanwhile.
+const KILLS: usize = 120;
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn connections_that_end_neither_lose_nor_repeat_a_message() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = database.open(2).await;
+        seed(&store).await;
+        let other = store.handle();
+        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'webpush-lane' ORDER BY random() LIMIT 1";
+        let killing = async {
+            // In steps that are no multiple of a connection's time, so that it is met everywhere.
+            let mut ticks = interval(Duration::from_millis(23));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            for _ in 0..KILLS {
+                ticks.tick().await;
+                query(&database.client, kill).await;
+            }
+        };
+        let (first, second, ()) =
+            tokio::join!(append_all(&store, 1, MESSAGES, &|_| ()), append_all(&other, 2, MESSAGES, &|_| ()), killing);
+        assert_appended(&store, &[first, second]).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_server_that_crashes_loses_nothing() {
+    let directory = Directory::create();
+    let mut server = directory.server();
+    let (store, other) = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&server.url(), 2)).await.unwrap();
+        seed(&store).await;
+        let other = store.handle();
+        (store, other)
+    });
+    let (sender, acknowledged) = std::sync::mpsc::channel();
+    let appending = RUNTIME.spawn(async move {
+        let tell = |_| sender.send(()).unwrap();
+        let appended =
+            tokio::join!(append_all(&store, 1, MESSAGES, &tell), append_all(&other, 2, MESSAGES, &tell));
+        (store, appended)
+    });
+    for _ in 0..3 {
+        (0..100).for_each(|_| acknowledged.recv().unwrap());
+        server.stop("QUIT");
+        server.start();
+    }
+    RUNTIME.block_on(async {
+        let (store, (first, second)) = appending.await.unwrap();
+        drop(acknowledged);
+        assert_appended(&store, &[first, second]).await;
+    });
+}
+
+/// A primary whose commits wait for its standby.
+fn synchronous(directory: &Directory) -> (Server<'_>, Server<'_>) {
+    let primary = directory.server();
+    let standby = directory.standby(&primary);
+    RUNTIME.block_on(async {
+        let client = primary.client().await;
+        client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (standby)'").await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        until_row(&client, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'quorum'").await;
+    });
+    (primary, standby)
+}
+
+/// A lane that waits for a standby.
+const WAITING: &str =
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'webpush-lane' AND wait_event = 'SyncRep'";
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn nothing_is_accepted_while_no_standby_has_it() {
+    let directory = Directory::create();
+    let (primary, mut standby) = synchronous(&directory);
+    let store = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&primary.url(), 2)).await.unwrap();
+        seed(&store).await;
+        append(&store, 1).await.unwrap();
+        store
+    });
+    standby.stop("INT");
+    RUNTIME.block_on(async {
+        let (in_doubt, behind) = tokio::join!(
+            timeout(PATIENCE, append(&store, 2)),
+            // Of the same inbox, so that it waits for the first.
+            timeout(PATIENCE, append(&store, 3)),
+        );
+        assert_eq!((in_doubt, behind), (Ok(Err(StoreError::Unavailable)), Ok(Err(StoreError::Unavailable))));
+    });
+    standby.start();
+    RUNTIME.block_on(async {
+        until("appends work again", async || append(&store, 4).await.is_ok()).await;
+        assert!(matches!(append(&store, 2).await, Ok(Applied::Duplicate(_))));
+        let bodies: Vec<u64> = stored(&store).await.into_iter().map(|(_, number)| number).collect();
+        // The third was either never sent, or committed with the second.
+        assert!([&[1, 2, 4][..], &[1, 2, 3, 4]].contains(&&bodies[..]), "{bodies:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_commit_whose_wait_was_canceled_is_not_accepted() {
+    let directory = Directory::create();
+    let (primary, mut standby) = synchronous(&directory);
+    // The warning must arrive whatever the settings of the role are.
+    let url = format!("{}?options=-c%20client_min_messages%3Derror", primary.url());
+    let (store, client) = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&url, 1)).await.unwrap();
+        seed(&store).await;
+        (store, primary.client().await)
+    });
+    standby.stop("INT");
+    let appended = RUNTIME.block_on(async {
+        let appended = tokio::spawn(submit(&store, vec![Op::Append(message(1, 1))]));
+        until_row(&client, WAITING).await;
+        let cancel = format!("SELECT pg_cancel_backend(pid) FROM ({WAITING}) w");
+        query(&client, &cancel).await;
+        // The lane makes sure by another commit.
+        until_row(&client, &format!("{WAITING} AND query LIKE 'UPDATE%lane SET last_group%'")).await;
+        assert!(!appended.is_finished());
+        appended
+    });
+    standby.start();
+    RUNTIME.block_on(async {
+        let applied = appended.await.unwrap();
+        assert!(matches!(applied.as_deref(), Ok([Applied::Appended(_)])), "{applied:?}");
+        let copy = standby.client().await;
+        until_row(&copy, "SELECT 1 FROM faults.entry").await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_promoted_standby_has_what_was_accepted() {
+    let directory = Directory::create();
+    let (mut primary, standby) = synchronous(&directory);
+    let url = format!("postgres://postgres@{},{}/postgres", primary.address(), standby.address());
+    let (store, other) = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&url, 2)).await.unwrap();
+        seed(&store).await;
+        let other = store.handle();
+        (store, other)
+    });
+    let (sender, acknowledged) = std::sync::mpsc::channel();
+    let appending = RUNTIME.spawn(async move {
+        let tell = |_| sender.send(()).unwrap();
+        let appended =
+            tokio::join!(append_all(&store, 1, MESSAGES, &tell), append_all(&other, 2, MESSAGES, &tell));
+        (store, appended)
+    });
+    (0..200).for_each(|_| acknowledged.recv().unwrap());
+    primary.stop("QUIT");
+    RUNTIME.block_on(async {
+        query(&standby.client().await, "SELECT pg_promote()").await;
+        let (store, (first, second)) = appending.await.unwrap();
+        drop(acknowledged);
+        assert_appended(&store, &[first, second]).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn positions_grow_though_a_promoted_standby_lacks_some() {
+    let directory = Directory::create();
+    let mut primary = directory.server();
+    let url = primary.url();
+    RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&url, 1)).await.unwrap();
+        seed(&store).await;
+        append(&store, 1).await.unwrap();
+        store.close();
+    });
+    let mut standby = directory.standby(&primary);
+    standby.stop("INT");
+    let url = format!("postgres://postgres@{},{}/postgres", primary.address(), standby.address());
+    let (store, seen) = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&url, 1)).await.unwrap();
+        for number in 2..20 {
+            append(&store, number).await.unwrap();
+        }
+        let seen = stored(&store).await.last().unwrap().0;
+        (store, seen)
+    });
+    primary.stop("QUIT");
+    standby.start();
+    RUNTIME.block_on(async {
+        query(&standby.client().await, "SELECT pg_promote()").await;
+        until("appends work again", async || append(&store, 100).await.is_ok()).await;
+        let now = stored(&store).await;
+        assert_eq!(now.iter().map(|(_, number)| *number).collect::<Vec<_>>(), [1, 100]);
+        assert!(now[1].0 > seen, "{now:?} after {seen:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn notices_that_may_be_lost_are_reported() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = database.open(1).await;
+        seed(&store).await;
+        append(&store, 1).await.unwrap();
+        let missed = Missed::watch(&store);
+        let beaten = "SELECT 1 FROM faults.node HAVING count(*) = 1";
+        until_row(&database.client, beaten).await;
+        let before = missed.count();
+        let listener = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'webpush-listener'";
+        query(&database.client, listener).await;
+        until("the lost connection is reported", async || missed.count() > before).await;
+
+        // Another node, which leads, comes and vanishes.
+        let come = "INSERT INTO faults.node VALUES ('00000000-0000-0000-0000-000000000001', '', '', now(), now(), 0)";
+        query(&database.client, come).await;
+        until("the other node leads", async || !leads(&store).await).await;
+        let before = missed.count();
+        query(&database.client, "UPDATE faults.node SET gaps = 1, seen = now() WHERE id::text LIKE '00000000-%'").await;
+        until("its gap is reported", async || missed.count() > before).await;
+        let before = missed.count();
+        query(&database.client, "UPDATE faults.node SET seen = now() - interval '20 s' WHERE id::text LIKE '00000000-%'").await;
+        until("its end is reported", async || missed.count() > before).await;
+        assert!(leads(&store).await);
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_commit_that_the_server_refuses_fails_alone() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = database.open(1).await;
+        seed(&store).await;
+        query(&database.client, "ALTER TABLE faults.entry ADD CHECK (body <> '3'::bytea)").await;
+        // The lane is held up, so that the others share a group.
+        query(&database.client, "BEGIN; SELECT id FROM faults.inbox FOR UPDATE").await;
+        let first = tokio::spawn(submit(&store, vec![Op::Append(message(1, 1))]));
+        let waiting = "SELECT 1 FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'webpush-lane' AND wait_event_type = 'Lock'";
+        until_row(&client(&database.url).await, waiting).await;
+        let others: Vec<_> =
+            (2..6).map(|number| tokio::spawn(submit(&store, vec![Op::Append(message(1, number))]))).collect();
+        query(&database.client, "ROLLBACK").await;
+        assert!(first.await.unwrap().is_ok());
+        let mut results = Vec::new();
+        for other in others {
+            results.push(other.await.unwrap().map(|applied| applied.len()));
+        }
+        assert_eq!(results, [Ok(1), Err(StoreError::Unavailable), Ok(1), Ok(1)]);
+        assert_eq!(numbers(&store).await, [1, 2, 4, 5]);
+        // It is no outage.
+        assert!(append(&store, 6).await.is_ok());
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn two_nodes_create_the_same_inbox() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = database.open(1).await;
+        let agent = seed_ops();
+        // As another node does: the inbox with a subscription and a message.
+        let id = "'01010101-0101-0101-0101-010101010101'";
+        let create = format!(
+            "BEGIN; INSERT INTO faults.inbox VALUES ({id}, 0, 1, 7, 1000, 0, 0, 0, NULL, 0)"
+        );
+        query(&database.client, &create).await;
+        let created = tokio::spawn(submit(&store, agent));
+        let waiting = "SELECT 1 FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'webpush-lane' AND wait_event_type = 'Lock'";
+        until_row(&client(&database.url).await, waiting).await;
+        query(&database.client, "COMMIT").await;
+        assert!(created.await.unwrap().is_ok());
+        append(&store, 1).await.unwrap();
+        assert_eq!(stored(&store).await, [(Position::new(1001), 1)]);
+    });
+}
+
+/// Messages in a large inbox, each with a receipt: the default quota.
+const LARGE: u64 = 100_000;
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_large_inbox_can_be_removed() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = database.open(1).await;
+        seed(&store).await;
+        fill(&database.client, LARGE).await;
+        let removed = submit(&store, vec![Op::RemoveInbox(AGENT)]).await;
+        let Ok([Applied::Removed(removed)]) = removed.as_deref() else { panic!("{removed:?}") };
+        assert_eq!((removed.messages as u64, removed.receipts.len() as u64), (LARGE, LARGE));
+        let left = query(&database.client, "SELECT count(*) FROM faults.entry").await;
+        assert_eq!(left, [(LARGE - removed.receipts_dropped as u64).to_string()]);
+    });
+}
