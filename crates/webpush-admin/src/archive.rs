@@ -10,9 +10,11 @@
 //! | writing | `write.rs` |
 //! | reading and verifying | `read.rs` |
 //! | restoring into a new data directory | `restore.rs` |
+//! | the records of a backup, one by one | `backup.rs` |
 //! | importing into a running server | `import.rs` |
 //! | the file, which is read twice | `input.rs` |
 
+mod backup;
 mod import;
 mod input;
 mod line;
@@ -24,6 +26,7 @@ mod tests;
 mod values;
 mod write;
 
+pub use backup::Backup;
 pub use import::Import;
 pub use input::ArchiveFile;
 pub use line::{ArchiveKind, Counts, Line};

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | admin listener: access, API, dashboard | [`admin`] |
 //! | backups, exports, imports, restores | [`archive`] |
+//! | moving a service to another store | [`migration`] |
 //! | data directory, the keys that seal URLs, the last origin | [`data_dir`], [`sealing_keys`], [`last_origin`] |
 //! | broadcast versions from the configuration and the admin API | [`broadcasts`] |
 //!
@@ -15,4 +16,5 @@ pub mod broadcasts;
 mod check_line;
 pub mod data_dir;
 pub mod last_origin;
+pub mod migration;
 pub mod sealing_keys;

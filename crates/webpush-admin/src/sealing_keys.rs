@@ -90,6 +90,32 @@ pub fn write_new(data_dir: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<
     file::keep_copy(data_dir, &text)
 }
 
+/// Checks that a data directory may become one of the service that has these keys.
+///
+/// # Errors
+/// Fails if it has a key that is not among them, or files that cannot be used.
+pub fn check_adoptable(data_dir: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
+    let existing = file::load(data_dir)?.map(|text| parse(&text)).transpose()?;
+    match existing {
+        Some(existing) if existing.iter().all(|key| keys.contains(key)) => Ok(()),
+        Some(_) => bail!(
+            "{} belongs to another service: it has sealing keys that the source does not have",
+            data_dir.display()
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Replaces the keys of a data directory, if there are any, with those of the service that moves into it.
+///
+/// # Errors
+/// Fails like [`check_adoptable`], or if the files cannot be written.
+pub fn adopt(data_dir: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<()> {
+    check_adoptable(data_dir, keys)?;
+    let lines: String = keys.iter().map(|(id, key)| line(*id, key)).collect();
+    replace(data_dir, &format!("{HEADER}{lines}"))
+}
+
 /// Appends a new current key to the file, then to the keyring. Callers must not run this concurrently.
 ///
 /// # Errors

@@ -102,7 +102,10 @@ fn commit(store: &EmbeddedStore, ops: Vec<Op>) -> anyhow::Result<usize> {
 }
 
 /// Passes each line to `each`, and checks that the archive is complete.
-fn read(input: &ArchiveFile, mut each: impl FnMut(Line) -> anyhow::Result<()>) -> anyhow::Result<Counts> {
+pub(super) fn read(
+    input: &ArchiveFile,
+    mut each: impl FnMut(Line) -> anyhow::Result<()>,
+) -> anyhow::Result<Counts> {
     let mut reader = ArchiveReader::default();
     for line in lines(input.read(2 * LINE_BYTES)?) {
         each(reader.read_line(&line?)?)?;
