@@ -86,6 +86,39 @@ impl SharedKeys {
         Ok((keys, keyring))
     }
 
+    /// Writes the keys of a service that moves into the database; the last one seals new URLs at once.
+    ///
+    /// No node may be running.
+    ///
+    /// # Errors
+    /// Fails if the database has a key that is not among them, or keys of another secret, or cannot be written.
+    pub async fn adopt(
+        table: Box<dyn KeyTable>,
+        secret: &[u8],
+        schema: &str,
+        env: Env,
+        keys: &[(KeyId, [u8; 32])],
+    ) -> anyhow::Result<()> {
+        let shared =
+            Self { table, wrapping: Wrapping::new(secret, schema)?, env, last_read: Mutex::default() };
+        let records = shared.records().await?;
+        if records.iter().any(|record| !keys.contains(&(record.id, record.key))) {
+            bail!(
+                "the database belongs to another service: it has sealing keys that the source does not have"
+            );
+        }
+        let is_new = |(id, _): &&(KeyId, [u8; 32])| records.iter().all(|record| record.id != *id);
+        let current = keys.last().map(|(id, _)| *id);
+        let added = shared.env.now().before(ACTIVATION_DELAY);
+        for (number, (id, key)) in (records.len()..).zip(keys.iter().filter(is_new)) {
+            let record = KeyRecord { id: *id, key: *key, seals: Some(*id) == current, added };
+            if !shared.add_record(&record, number).await? {
+                bail!("a node of the service has added a sealing key meanwhile");
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the keys in the order in which they were added, except that the current one is the last.
     ///
     /// # Errors
@@ -182,9 +215,12 @@ impl SharedKeys {
     }
 
     async fn add(&self, id: KeyId, key: [u8; 32], seals: bool, expected: usize) -> anyhow::Result<bool> {
-        let record = KeyRecord { id, key, seals, added: self.env.now() };
-        let wrapped = self.wrapping.wrap(&record, self.env.random()?)?;
-        let added = self.table.add(id.0, wrapped, expected).await;
+        self.add_record(&KeyRecord { id, key, seals, added: self.env.now() }, expected).await
+    }
+
+    async fn add_record(&self, record: &KeyRecord, expected: usize) -> anyhow::Result<bool> {
+        let wrapped = self.wrapping.wrap(record, self.env.random()?)?;
+        let added = self.table.add(record.id.0, wrapped, expected).await;
         added.context("cannot write a sealing key to the database")
     }
 

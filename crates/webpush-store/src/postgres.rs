@@ -13,7 +13,7 @@
 //! | the effects of operations | `apply`, on rows of `working_set` |
 //! | group commit; failures and commits of unknown outcome | `queue`, `lane` |
 //! | rows that a group reads and writes | `load`, `write`; `statements`, `values` |
-//! | notices to other nodes, and theirs; which nodes there are | `notify`, `listen`, `notice_codec` |
+//! | notices to other nodes, and theirs; which nodes there are | `notify`, `listen`, `notice_codec`; `live_nodes` |
 //! | reads; snapshots | `read`; `snapshot` |
 //! | tables, and their version; wrapped sealing keys | `schema.sql`, `schema`; `sealing_keys` |
 //! | connections, TLS, several hosts | `connect`, `options` |
@@ -22,6 +22,7 @@ mod apply;
 mod connect;
 mod lane;
 mod listen;
+mod live_nodes;
 mod load;
 mod node;
 mod notice_codec;
@@ -38,6 +39,7 @@ mod values;
 mod working_set;
 mod write;
 
+pub use live_nodes::LiveNode;
 pub use options::{OpenError, Options};
 pub use sealing_keys::SealingKeyTable;
 

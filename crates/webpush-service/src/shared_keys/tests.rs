@@ -179,3 +179,29 @@ async fn an_unknown_key_is_looked_up() {
     assert_eq!(node.open_below("/base/push/AAAA").await, Ok(None));
     assert_eq!(world.reads(), before + 1);
 }
+
+#[tokio::test]
+async fn adopted_keys_open_all_urls_and_the_last_one_seals_at_once() {
+    let world = World::default();
+    world.advance(3600);
+    let all = [(KeyId(7), [1; 32]), (KeyId(3), [2; 32]), (KeyId(9), [3; 32]), (KeyId(1), [4; 32])];
+    let adopt = async |keys: &[_]| {
+        let env = Env::new(Arc::new(world.clone()), Arc::new(world.clone()));
+        SharedKeys::adopt(Box::new(world.clone()), SECRET, "webpush", env, keys).await
+    };
+    // A later pass adds the keys that the source has added meanwhile.
+    for keys in [&all[..2], &all[..2], &all] {
+        adopt(keys).await.unwrap();
+        let (shared, keyring) = world.open().await;
+        assert_eq!(shared.read().await.unwrap(), keys);
+        assert_eq!(
+            (Some(keyring.current()), shared.pending().await.unwrap()),
+            (keys.last().map(|key| key.0), None)
+        );
+    }
+    for others in [&[(KeyId(7), [9; 32])][..], &all[..3]] {
+        let error = adopt(others).await.unwrap_err().to_string();
+        assert!(error.contains("another service"), "{error}");
+    }
+    assert_eq!(world.0.keys.lock().unwrap().len(), 4);
+}
