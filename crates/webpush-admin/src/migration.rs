@@ -21,6 +21,7 @@ pub use directory::{open_source, open_target};
 use crate::archive::Counts;
 use anyhow::Context as _;
 use committer::Committer;
+use webpush_core::time::Timestamp;
 use webpush_store::{Backend, Quota, Record, Snapshot, StoreError};
 
 /// The records of a source, in the order of a [`Snapshot`].
@@ -54,6 +55,20 @@ pub fn records(snapshot: Snapshot) -> Records {
             StoreError::Unavailable | StoreError::Busy | StoreError::Full => error.into(),
         })
     }))
+}
+
+/// Returns when an inbox of a snapshot was last used; `None` without inboxes. Blocks the thread.
+///
+/// # Errors
+/// Fails if the snapshot cannot be read.
+pub fn last_use(snapshot: Snapshot) -> anyhow::Result<Option<Timestamp>> {
+    let mut last = None;
+    for record in records(snapshot) {
+        if let Record::Inbox(inbox) = record? {
+            last = last.max(Some(inbox.last_use()));
+        }
+    }
+    Ok(last)
 }
 
 /// Makes a target equal to its source. Blocks the thread.

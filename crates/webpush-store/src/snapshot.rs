@@ -66,6 +66,14 @@ pub struct InboxRecord {
     pub holds: InboxUsage,
 }
 
+impl InboxRecord {
+    /// Returns when the inbox was last used: the hour in which it was last monitored, or its creation.
+    #[must_use]
+    pub fn last_use(&self) -> Timestamp {
+        self.monitored.map_or(self.inbox.created, |monitored| monitored.max(self.inbox.created))
+    }
+}
+
 /// The size of an inbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InboxUsage {

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use std::io::BufReader;
 use std::path::Path;
 use webpush_core::capability::KeyId;
+use webpush_core::time::Timestamp;
 use webpush_store::Record;
 
 /// A complete backup.
@@ -16,6 +17,8 @@ pub struct Backup {
     file: ArchiveFile,
     /// The sealing keys; the last one is the current key.
     pub keys: Keys,
+    /// When an inbox was last used; `None` without inboxes.
+    pub last_use: Option<Timestamp>,
 }
 
 impl Backup {
@@ -26,19 +29,24 @@ impl Backup {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("cannot use {}", path.display());
         let file = ArchiveFile::open(path).with_context(cannot)?;
-        let mut keys = Keys::new();
+        let (mut keys, mut last_use) = (Keys::new(), None);
         let each = |line| {
             match line {
                 Line::Key { id, secret } => keys.push((KeyId(id), secret.0)),
                 Line::Begin(begin) if begin.kind != ArchiveKind::Backup => {
                     bail!("it is an export: make a backup with webpush-server backup")
                 }
+                line @ Line::Inbox(_) => {
+                    if let Some(Record::Inbox(inbox)) = line.record().map_err(anyhow::Error::msg)? {
+                        last_use = last_use.max(Some(inbox.last_use()));
+                    }
+                }
                 _ => {}
             }
             Ok(())
         };
         read(&file, each).with_context(cannot)?;
-        Ok(Self { file, keys })
+        Ok(Self { file, keys, last_use })
     }
 
     /// Returns the records in the order of the file. Positions of new entries skip ahead.
