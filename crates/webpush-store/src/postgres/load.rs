@@ -158,24 +158,8 @@ pub(super) async fn load(
     let read = |rows: &[Row]| rows.iter().map(values::subscription).collect::<Result<Vec<_>, _>>();
     set.load_subscriptions(&subscriptions, read(&subscription_rows)?);
     set.load_channels(&channels, read(&channel_rows)?);
-    let rows = entry_rows(&entry_list)?;
-    let receipts = set.unknown_receipt_inboxes(&rows);
-    set.load_entries(&entries, rows);
+    set.load_entries(&entries, entry_rows(&entry_list)?);
     set.load_topics(&topics, entry_rows(&topic_list)?);
-    lock_inboxes(connection, statements, receipts, set).await
-}
-
-/// Locks the inboxes of receipts that entries owe, all at once.
-async fn lock_inboxes(
-    connection: &Connection,
-    statements: &WriterStatements,
-    inboxes: Vec<InboxId>,
-    set: &mut WorkingSet,
-) -> Result<(), LoadError> {
-    let ids: Vec<Uuid> = inboxes.iter().map(|id| (*id).into()).collect();
-    let values = vec![&ids as &(dyn ToSql + Sync)];
-    let rows = query_if(&connection.client, ids.len(), &statements.lock_inboxes, values).await?;
-    set.load_inboxes(&inboxes, rows.iter().map(values::inbox_row).collect::<Result<_, _>>()?);
     Ok(())
 }
 
@@ -223,17 +207,13 @@ pub(super) async fn load_need(
         Need::Victims(inbox, limit) => {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = connection.client.query(&statements.victims, &[&Uuid::from(inbox), &most]).await?;
-            let rows = entry_rows(&rows)?;
-            let receipts = set.unknown_receipt_inboxes(&rows);
-            set.load_victims(inbox, limit, rows);
-            return lock_inboxes(connection, statements, receipts, set).await;
+            set.load_victims(inbox, limit, entry_rows(&rows)?);
+            return Ok(());
         }
         Need::Entries(inbox) => {
             let rows = connection.client.query(&statements.all_entries, &[&Uuid::from(inbox)]).await?;
-            let rows = entry_rows(&rows)?;
-            let receipts = set.unknown_receipt_inboxes(&rows);
-            set.load_all_entries(inbox, rows);
-            return lock_inboxes(connection, statements, receipts, set).await;
+            set.load_all_entries(inbox, entry_rows(&rows)?);
+            return Ok(());
         }
     }
     load(connection, statements, needs, set).await

@@ -284,13 +284,6 @@ impl WorkingSet {
         self.entries.insert((inbox, position), None);
     }
 
-    /// Returns the inboxes of the receipts that entries owe, if they are not known.
-    pub(super) fn unknown_receipt_inboxes(&self, rows: &[(InboxId, Position, EntryRow)]) -> Vec<InboxId> {
-        let receipts = rows.iter().filter_map(|(_, _, row)| row.content?.receipt);
-        let unknown: HashSet<InboxId> = receipts.filter(|inbox| !self.inboxes.contains_key(inbox)).collect();
-        unknown.into_iter().collect()
-    }
-
     /// Adds the inboxes that were loaded; all others of `asked` do not exist.
     pub(super) fn load_inboxes(&mut self, asked: &[InboxId], rows: Vec<InboxRow>) {
         for id in asked {
