@@ -32,7 +32,7 @@ const FLOOR: &str = "SELECT floor AS position FROM @.state";
 statements! {
     /// The statements of a snapshot.
     SnapshotStatements {
-        inboxes: "SELECT * FROM @.inbox WHERE id > $1 ORDER BY id LIMIT $2",
+        inboxes: "SELECT * FROM @.inbox WHERE id >= $1 ORDER BY id LIMIT $2",
         subscriptions: "SELECT * FROM @.subscription WHERE agent = ANY ($1) ORDER BY agent, id",
         all_entries: concat!("SELECT ", entry_columns!(), " FROM @.entry e WHERE e.inbox = ANY ($1)
             ORDER BY e.inbox, e.position"),
@@ -91,16 +91,22 @@ async fn send_all(
     detail: &Detail,
     sender: &Sender,
 ) -> Result<(), StoreError> {
-    let mut after = detail.after.unwrap_or(InboxId::from_bytes([0; 16]));
-    loop {
-        let rows = connection.client.query(&statements.inboxes, &[&Uuid::from(after), &PAGE]).await;
+    let mut next = detail.after.map_or(Some(Uuid([0; 16])), following);
+    while let Some(first) = next {
+        let rows = connection.client.query(&statements.inboxes, &[&first, &PAGE]).await;
         let inboxes = rows.map_err(failed)?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-        let Some(last) = inboxes.last() else { return Ok(()) };
-        after = last.inbox.id;
+        next = inboxes.last().and_then(|last| following(last.inbox.id));
         if !send_page(connection, statements, detail, sender, inboxes).await? {
             return Ok(());
         }
     }
+    Ok(())
+}
+
+/// Returns the ID after this one in the order of PostgreSQL, which compares bytes.
+fn following(id: InboxId) -> Option<Uuid> {
+    let next = u128::from_be_bytes(*id.as_bytes()).checked_add(1)?;
+    Some(Uuid(next.to_be_bytes()))
 }
 
 fn failed(error: tokio_postgres::Error) -> StoreError {
