@@ -199,7 +199,11 @@ pub(super) async fn load_need(
 ) -> Result<(), LoadError> {
     let mut needs = Needs::default();
     match need {
-        Need::Inbox(id) => drop(needs.inboxes.insert(id)),
+        Need::Inbox(id) => {
+            // All at once: in the order of their IDs, and without a round trip for each.
+            needs.inboxes.extend(set.unknown_receipt_inboxes());
+            needs.inboxes.insert(id);
+        }
         Need::Subscription(agent, id) => drop(needs.subscriptions.insert((agent, id))),
         Need::Channel(agent, channel) => drop(needs.channels.insert((agent, channel))),
         Need::Entry(inbox, position) => drop(needs.entries.insert((inbox, position))),

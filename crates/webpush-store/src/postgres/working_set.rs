@@ -4,7 +4,7 @@
 //! loaded, and the group is applied again from the beginning.
 
 use crate::InboxUsage;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use webpush_core::capability::KeyId;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
@@ -90,10 +90,13 @@ impl EntryRow {
     }
 
     /// Returns its place in the order in which entries are dropped from a full inbox.
-    fn drop_order(&self, position: Position) -> (Option<Urgency>, Position) {
+    fn drop_order(&self, position: Position) -> DropOrder {
         (self.content.map(|message| message.urgency), position)
     }
 }
+
+/// The place of an entry in the order in which entries are dropped from a full inbox.
+type DropOrder = (Option<Urgency>, Position);
 
 /// The rows that are known, as the operations applied so far have left them.
 #[derive(Clone, Debug, Default)]
@@ -110,9 +113,11 @@ pub(super) struct WorkingSet {
     channels: HashMap<(InboxId, ChannelId), Option<SubscriptionId>>,
     /// `None` if there is no entry at the position.
     entries: BTreeMap<(InboxId, Position), Option<EntryRow>>,
+    /// The entries in the order in which they are dropped.
+    order: BTreeSet<(InboxId, DropOrder)>,
     topics: HashSet<TopicKey>,
-    /// Inboxes of which the first entries in drop order are known, with their number.
-    victims: HashMap<InboxId, usize>,
+    /// Inboxes of which the first entries in drop order are known: their number, and the last of them.
+    victims: HashMap<InboxId, (usize, DropOrder)>,
     /// Inboxes of which all entries are known.
     complete: HashSet<InboxId>,
     /// Inboxes without rows of their own in the database: everything in them is known.
@@ -188,26 +193,18 @@ impl WorkingSet {
 
     /// Returns the entry that is dropped first from a full inbox.
     pub(super) fn victim(&self, inbox: InboxId) -> Lookup<Option<(Position, EntryRow)>> {
-        let first = self.present(inbox).min_by_key(|(position, row)| row.drop_order(*position));
-        let first = first.map(|(position, row)| (position, *row));
-        if self.is_complete(inbox) {
-            return Ok(first);
+        let all = (inbox, (None, Position::START))..;
+        let first = self.order.range(all).next().filter(|(of, _)| *of == inbox).map(|(_, order)| *order);
+        let victims = self.victims.get(&inbox).copied();
+        // Entries that are not known come after those that were loaded as victims.
+        let is_first = victims.is_some_and(|(_, last)| first.is_some_and(|first| first <= last));
+        if !is_first && !self.is_complete(inbox) {
+            return Err(Need::Victims(inbox, victims.map_or(VICTIMS, |(known, _)| 4 * known)));
         }
-        // Entries that are not known come after those that were loaded as victims. One of these must be left.
-        let known = self.victims.get(&inbox).copied().unwrap_or(0);
-        let stored = self.inbox(inbox)?.map_or(0, |row| row.usage.entries);
-        let present = self.present(inbox).count();
-        if known > 0 && present > 0 && (present as u64 == stored || self.has_victim_left(inbox)) {
-            return Ok(first);
-        }
-        Err(Need::Victims(inbox, (4 * known).max(VICTIMS)))
-    }
-
-    /// Returns true if one of the entries that were loaded as victims is still there.
-    fn has_victim_left(&self, inbox: InboxId) -> bool {
-        let known = self.victims.get(&inbox).copied().unwrap_or(0);
-        let ended = self.range(inbox).filter(|(_, row)| row.is_none()).count();
-        ended < known
+        Ok(first.and_then(|(_, position)| {
+            let row = self.entries.get(&(inbox, position)).copied().flatten()?;
+            Some((position, row))
+        }))
     }
 
     /// Returns all entries of an inbox in the order of acceptance.
@@ -246,8 +243,8 @@ impl WorkingSet {
         self.subscriptions.retain(|(agent, _), _| *agent != id);
         self.channels.retain(|(agent, _), _| *agent != id);
         let gone: Vec<_> = self.range(id).map(|(position, _)| (id, position)).collect();
-        for key in gone {
-            self.entries.remove(&key);
+        for (inbox, position) in gone {
+            self.take_entry(inbox, position);
         }
         self.topics.retain(|(inbox, ..)| *inbox != id);
         self.victims.remove(&id);
@@ -278,10 +275,26 @@ impl WorkingSet {
 
     pub(super) fn put_entry(&mut self, inbox: InboxId, position: Position, row: EntryRow) {
         self.entries.insert((inbox, position), Some(row));
+        self.order.insert((inbox, row.drop_order(position)));
     }
 
     pub(super) fn remove_entry(&mut self, inbox: InboxId, position: Position) {
-        self.entries.insert((inbox, position), None);
+        self.take_entry(inbox, position);
+        if !self.is_complete(inbox) {
+            self.entries.insert((inbox, position), None);
+        }
+    }
+
+    fn take_entry(&mut self, inbox: InboxId, position: Position) {
+        if let Some(Some(row)) = self.entries.remove(&(inbox, position)) {
+            self.order.remove(&(inbox, row.drop_order(position)));
+        }
+    }
+
+    /// Returns the inboxes of receipts that known messages owe, as far as they are not known.
+    pub(super) fn unknown_receipt_inboxes(&self) -> impl Iterator<Item = InboxId> {
+        let owed = self.entries.values().filter_map(|row| row.as_ref()?.content?.receipt);
+        owed.filter(|inbox| !self.inboxes.contains_key(inbox))
     }
 
     /// Adds the inboxes that were loaded; all others of `asked` do not exist.
@@ -358,7 +371,9 @@ impl WorkingSet {
         if rows.len() < limit {
             self.complete.insert(inbox);
         }
-        self.victims.insert(inbox, rows.len());
+        if let Some(last) = rows.iter().map(|(_, position, row)| row.drop_order(*position)).max() {
+            self.victims.insert(inbox, (rows.len(), last));
+        }
         self.load_entries(&[], rows);
     }
 
