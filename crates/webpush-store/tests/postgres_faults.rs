@@ -4,12 +4,12 @@
 //! that stop servers start their own.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
-#![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails must stop the test")]
 
 mod cluster;
 mod faults;
 
-use cluster::{Directory, PATIENCE, RUNTIME, Server, client, query, until, until_row};
+use cluster::{Directory, PATIENCE, RUNTIME, Server, client, query, query_until_other, until, until_row};
 use faults::*;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -154,6 +154,37 @@ fn a_commit_whose_wait_was_canceled_is_not_accepted() {
         assert!(matches!(applied.as_deref(), Ok([Applied::Appended(_)])), "{applied:?}");
         let copy = standby.client().await;
         until_row(&copy, "SELECT 1 FROM faults.entry").await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_group_that_was_committed_is_found_by_later_connections_as_well() {
+    let directory = Directory::create();
+    let (primary, mut standby) = synchronous(&directory);
+    let (store, client) = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&primary.url(), 1)).await.unwrap();
+        seed(&store).await;
+        (store, primary.client().await)
+    });
+    standby.stop("INT");
+    let (appended, before) = RUNTIME.block_on(async {
+        let appended = tokio::spawn(submit(&store, vec![Op::Append(message(1, 1))]));
+        until_row(&client, WAITING).await;
+        query(&client, &format!("SELECT pg_terminate_backend(pid) FROM ({WAITING}) w")).await;
+        // The next connection looks for the group, and cannot prepare its statements then.
+        until_row(&client, &format!("{WAITING} AND query LIKE 'SELECT last_group%'")).await;
+        query(&client, "SET synchronous_commit = local; ALTER TABLE faults.entry RENAME TO entry_away").await;
+        (appended, query(&client, "SELECT xmin FROM faults.lane").await)
+    });
+    standby.start();
+    RUNTIME.block_on(async {
+        let once = query_until_other(&client, "SELECT xmin FROM faults.lane", &before).await;
+        query_until_other(&client, "SELECT xmin FROM faults.lane", &once).await;
+        query(&client, "ALTER TABLE faults.entry_away RENAME TO entry").await;
+        drop(appended.await);
+        until("appends work again", async || append(&store, 2).await.is_ok()).await;
+        assert_eq!(numbers(&store).await, [1, 2]);
     });
 }
 

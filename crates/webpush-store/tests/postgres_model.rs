@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask postgres -- cargo test -p webpush-store --test postgres_model -- --ignored` starts a server for it.
 
-#![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails must stop the test")]
 
 mod operations;
 mod translated;

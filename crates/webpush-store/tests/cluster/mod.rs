@@ -102,7 +102,7 @@ impl<'d> Server<'d> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let mut file = File::options().append(true).open(data.join("postgresql.conf")).unwrap();
         // The last line counts: a copy has the port of its original as well.
-        write!(file, "{settings}port = {port}\n").unwrap();
+        writeln!(file, "{settings}port = {port}").unwrap();
         let mut server = Self { directory, data, port, process: None };
         server.start();
         server
@@ -134,7 +134,7 @@ impl<'d> Server<'d> {
 
     /// Sends a signal to the server: QUIT ends it as a crash does, INT after it has disconnected its clients.
     pub(crate) fn signal(&self, signal: &str) {
-        let process = self.process.as_ref().expect("the server runs");
+        let process = self.process.as_ref().unwrap();
         output(Command::new("sh").args([
             "-c",
             "kill -\"$1\" \"$2\"",
@@ -146,7 +146,7 @@ impl<'d> Server<'d> {
 
     pub(crate) fn stop(&mut self, signal: &str) {
         self.signal(signal);
-        self.process.take().expect("the server runs").wait().unwrap();
+        self.process.take().unwrap().wait().unwrap();
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -195,4 +195,15 @@ pub(crate) async fn until(condition: &str, mut is_true: impl AsyncFnMut() -> boo
 /// Waits until a query returns a row.
 pub(crate) async fn until_row(client: &Client, text: &str) {
     until(text, async || !query(client, text).await.is_empty()).await;
+}
+
+/// Repeats a query until its result is another one, and returns that.
+pub(crate) async fn query_until_other(client: &Client, text: &str, before: &[String]) -> Vec<String> {
+    let mut now = Vec::new();
+    until(text, async || {
+        now = query(client, text).await;
+        now != before
+    })
+    .await;
+    now
 }
