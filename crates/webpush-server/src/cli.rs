@@ -18,8 +18,8 @@ mod runtime;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    agents, backlog, backup, config, dev, doctor, explain, health, import, keys, listen, log_id, repair,
-    restore, sealing_keys, send, serve, subscriptions, trace,
+    agents, backlog, backup, config, dev, doctor, explain, health, import, keys, listen, log_id, migrate,
+    repair, restore, sealing_keys, send, serve, subscriptions, trace,
 };
 use render::terminal;
 use std::ffi::OsString;
@@ -59,6 +59,7 @@ enum Action {
     Repair(repair::RepairArgs),
     Export(backup::ExportArgs),
     Import(import::ImportArgs),
+    Migrate(migrate::MigrateArgs),
     Listen(listen::ListenArgs),
     Send(send::SendArgs),
     Keys(keys::KeysArgs),
@@ -93,6 +94,7 @@ pub fn run() -> ExitCode {
         Some(Action::Repair(args)) => repair::run(&args),
         Some(Action::Export(args)) => backup::run_export(&args, flags),
         Some(Action::Import(args)) => import::run(&args, flags),
+        Some(Action::Migrate(args)) => migrate::run(&args),
         Some(Action::Listen(args)) => listen::run(&args),
         Some(Action::Send(args)) => send::run(&args),
         Some(Action::Keys(args)) => keys::run(&args),

@@ -1,6 +1,6 @@
 //! Opens the store of a server with its sealing keys: in the data directory, or in a database.
 
-mod database;
+pub(crate) mod database;
 
 use crate::server_config::{DamageHandling, ServerConfig};
 use anyhow::{Context as _, bail};

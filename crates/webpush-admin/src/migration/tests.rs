@@ -2,6 +2,8 @@ use super::*;
 use crate::sealing_keys;
 use bytes::Bytes;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc;
@@ -16,6 +18,7 @@ use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::block_on;
 use webpush_store::memory::MemoryStore;
+use webpush_store::postgres::{Options, PostgresStore};
 use webpush_store::{Applied, Detail, Durability, Op, Store};
 
 const RECEIPTS: InboxId = InboxId::from_bytes([9; 16]);
@@ -143,6 +146,35 @@ proptest! {
         prop_assert_eq!(without_hours(content(&target)), without_hours(content(&source)));
         let counts = pass(&source, &target);
         prop_assert_eq!((counts.removed, counts.skipped), (Counts::default(), 0));
+    }
+}
+
+/// Many passes to a database and back from it, with changes on both sides before each.
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn after_a_pass_a_database_is_equal() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Reads need the timer of the runtime on this thread.
+    let _entered = runtime.enter();
+    let options = Options {
+        url: std::env::var("WEBPUSH_TEST_POSTGRES").expect("run it by cargo xtask postgres"),
+        schema: format!("test_migration_{}", std::process::id()),
+        quota: UNLIMITED,
+        ..Options::default()
+    };
+    let database: Backend = runtime.block_on(PostgresStore::open(options)).unwrap().into();
+    let memory: Backend = MemoryStore::default().into();
+    let mut runner = TestRunner::deterministic();
+    for round in 0..60 {
+        for (store, store_id) in [(&memory, 2 * round), (&database, 2 * round + 1)] {
+            let steps = changes().new_tree(&mut runner).unwrap().current();
+            for (number, step) in (0..).zip(steps) {
+                change(store, store_id, number, step);
+            }
+        }
+        let (source, target) = if round % 3 == 2 { (&database, &memory) } else { (&memory, &database) };
+        pass(source, target);
+        assert_eq!(without_hours(content(target)), without_hours(content(source)), "round {round}");
     }
 }
 

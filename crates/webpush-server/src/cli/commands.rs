@@ -12,6 +12,7 @@ pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod log_id;
+pub(crate) mod migrate;
 pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod sealing_keys;

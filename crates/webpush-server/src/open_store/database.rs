@@ -25,19 +25,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Fails if the database cannot be used, or has keys of another secret.
 pub(super) async fn open(config: &StoreConfig, quota: Quota, env: &Env) -> anyhow::Result<OpenStore> {
     config.check()?;
-    let options = Options {
-        url: config.url.expose().to_owned(),
-        password: config.password()?.map(|password| password.expose().to_owned()),
-        ca: config.ca()?,
-        schema: config.schema.clone(),
-        connections: config.connections,
-        node_name: node_name(),
-        quota,
-        env: env.clone(),
-    };
     let address = || format!("cannot use {} (--store)", config.display_url());
+    let options = options(config, node_name(), quota, env)?;
     let store = retry(|| PostgresStore::open(options.clone())).await.with_context(address)?;
-    let table = Box::new(DatabaseKeys(store.sealing_keys()));
+    let table = DatabaseKeys::table(&store);
     let secret = config.secret()?;
     let (keys, keyring) = SharedKeys::open(table, secret.expose().as_bytes(), &config.schema, env.clone())
         .await
@@ -62,13 +53,42 @@ async fn retry<T, F: Future<Output = Result<T, OpenError>>>(open: impl Fn() -> F
     }
 }
 
+/// Returns the options of the store in a database.
+///
+/// # Errors
+/// Fails if a file cannot be read.
+pub(crate) fn options(
+    config: &StoreConfig,
+    node_name: String,
+    quota: Quota,
+    env: &Env,
+) -> anyhow::Result<Options> {
+    Ok(Options {
+        url: config.url.expose().to_owned(),
+        password: config.password()?.map(|password| password.expose().to_owned()),
+        ca: config.ca()?,
+        schema: config.schema.clone(),
+        connections: config.connections,
+        node_name,
+        quota,
+        env: env.clone(),
+    })
+}
+
 /// Returns the name of this machine, by which operators know the node.
-fn node_name() -> String {
+pub(crate) fn node_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The sealing keys in the database.
-struct DatabaseKeys(SealingKeyTable);
+pub(crate) struct DatabaseKeys(SealingKeyTable);
+
+impl DatabaseKeys {
+    /// Returns the keys of a store.
+    pub(crate) fn table(store: &PostgresStore) -> Box<dyn KeyTable> {
+        Box::new(Self(store.sealing_keys()))
+    }
+}
 
 impl KeyTable for DatabaseKeys {
     fn list(&self) -> BoxFuture<'_, anyhow::Result<Vec<WrappedKey>>> {

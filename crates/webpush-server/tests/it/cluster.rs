@@ -13,21 +13,21 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
-const ORIGIN: &str = "http://push.example";
+pub(crate) const ORIGIN: &str = "http://push.example";
 
 /// Schemas made so far.
 static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
 
 /// A service without nodes yet.
-struct Cluster {
-    dir: TempDir,
-    url: String,
-    schema: String,
-    secret: String,
+pub(crate) struct Cluster {
+    pub(crate) dir: TempDir,
+    pub(crate) url: String,
+    pub(crate) schema: String,
+    pub(crate) secret: String,
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let url = std::env::var("WEBPUSH_TEST_POSTGRES").expect("run it by cargo xtask postgres");
         let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
         let schema = format!("test_{}_{number}", std::process::id());
@@ -43,7 +43,7 @@ impl Cluster {
     }
 
     /// Starts a node.
-    fn node(&self) -> Server {
+    pub(crate) fn node(&self) -> Server {
         Server::start_with(&self.args(&[]))
     }
 }

@@ -59,6 +59,7 @@ mod listen;
 mod log;
 mod memory;
 mod metrics;
+mod migrate;
 mod monitor;
 mod openmetrics;
 mod proxies;

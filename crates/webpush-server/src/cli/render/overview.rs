@@ -6,7 +6,7 @@ use clap::Command;
 const TASKS: [(&str, &[&str]); 5] = [
     ("Server", &["serve", "config", "health", "doctor"]),
     ("Administration", &["agents", "subscriptions", "backlog", "trace", "log-id", "sealing-keys"]),
-    ("Data", &["backup", "restore", "repair", "export", "import"]),
+    ("Data", &["backup", "restore", "repair", "export", "import", "migrate"]),
     ("Clients", &["listen", "send", "keys", "explain"]),
     ("Testing", &["dev"]),
 ];
@@ -14,7 +14,7 @@ const TASKS: [(&str, &[&str]); 5] = [
 /// Returns the help of the program.
 pub(crate) fn overview(program: &Command) -> String {
     let about = program.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!("{about}\nUsage: webpush-server [COMMAND] [OPTIONS]\n\n");
+    let mut text = format!("{about}\nUsage: webpush-server [COMMAND] [OPTIONS]\n");
     for (task, names) in TASKS {
         for (number, name) in names.iter().enumerate() {
             let task = if number == 0 { task } else { "" };

@@ -1,0 +1,23 @@
+//! The target of a migration.
+
+use super::database;
+use super::place::Place;
+use anyhow::bail;
+use std::sync::Arc;
+use webpush_admin::migration;
+use webpush_core::capability::KeyId;
+use webpush_store::Backend;
+
+/// Opens the target, and writes the keys of the source.
+///
+/// # Errors
+/// Fails if it is served, belongs to another service, or cannot be used.
+pub(super) async fn open(place: &Place, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<Arc<Backend>> {
+    match place {
+        Place::Database(config) => Ok(database::open_target(config, keys).await?.into()),
+        Place::File(path) if path.exists() && !path.is_dir() => {
+            bail!("it is a file: give a data directory or the URL of a database")
+        }
+        Place::File(path) => Ok(migration::open_target(path, keys)?.into()),
+    }
+}
