@@ -25,13 +25,13 @@ use webpush_core::time::Timestamp;
 use webpush_store::{Backend, Quota, Record, Snapshot, StoreError};
 
 /// The records of a source, in the order of a [`Snapshot`].
-pub type Records = Box<dyn Iterator<Item = anyhow::Result<Record>> + Send>;
+pub type SourceRecords = Box<dyn Iterator<Item = anyhow::Result<Record>> + Send>;
 
 /// The quota of both stores during a migration: nothing of the source is refused or dropped.
 pub const UNLIMITED: Quota =
     Quota { messages: u64::MAX, body_bytes: u64::MAX, receipts: u64::MAX, subscriptions: u64::MAX };
 
-/// What a pass has done.
+/// The counts of a pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MigrationCounts {
     /// Records that the target lacked, or had with other fields.
@@ -46,7 +46,7 @@ pub struct MigrationCounts {
 
 /// Returns the records of a store.
 #[must_use]
-pub fn records(snapshot: Snapshot) -> Records {
+pub fn records(snapshot: Snapshot) -> SourceRecords {
     Box::new(snapshot.map(|record| {
         record.map_err(|error| match error {
             StoreError::Corrupt | StoreError::Unreadable => {
@@ -79,7 +79,7 @@ pub fn last_use(snapshot: Snapshot) -> anyhow::Result<Option<Timestamp>> {
 /// # Errors
 /// Fails if the source cannot be read, or the target read or written. A later call continues.
 pub fn synchronize(
-    source: Records,
+    source: SourceRecords,
     target: &Backend,
     snapshot: Snapshot,
     progress: impl FnMut(&MigrationCounts),

@@ -106,7 +106,9 @@ pub fn check_adoptable(data_dir: &Path, keys: &[(KeyId, [u8; 32])]) -> anyhow::R
     }
 }
 
-/// Replaces the keys of a data directory, if there are any, with those of the service that moves into it.
+/// Writes the keys of the service that moves into a data directory.
+///
+/// They replace those that are there.
 ///
 /// # Errors
 /// Fails like [`check_adoptable`], or if the files cannot be written.

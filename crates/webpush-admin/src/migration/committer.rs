@@ -24,12 +24,12 @@ pub(super) struct Committer<'a, P> {
     progress: P,
     batch: Vec<Op>,
     bytes: usize,
-    in_flight: VecDeque<Submitted>,
+    in_flight: VecDeque<Batch>,
     skipped: u64,
 }
 
 /// A batch that was submitted.
-struct Submitted {
+struct Batch {
     /// True for each operation that copies a record.
     copies: Vec<bool>,
     result: mpsc::Receiver<Result<Vec<Applied>, StoreError>>,
@@ -57,14 +57,14 @@ impl<'a, P> Committer<'a, P> {
         let copies = ops.iter().map(|op| matches!(op, Op::Restore(_) | Op::Subscribe(_))).collect();
         let (sender, result) = mpsc::channel();
         self.store.commit(ops, Durability::Durable, Box::new(move |result| drop(sender.send(result))));
-        self.in_flight.push_back(Submitted { copies, result });
+        self.in_flight.push_back(Batch { copies, result });
         Ok(())
     }
 
     /// Waits until at most `most` batches are being committed.
     fn wait(&mut self, most: usize) -> anyhow::Result<()> {
         while self.in_flight.len() > most {
-            let Some(Submitted { copies, result }) = self.in_flight.pop_front() else { break };
+            let Some(Batch { copies, result }) = self.in_flight.pop_front() else { break };
             let applied = result.recv().unwrap_or(Err(StoreError::Unavailable));
             let applied = applied.context("cannot write to the target; run the command again to continue")?;
             let refused = copies.iter().zip(&applied).filter(|(is_copy, applied)| {

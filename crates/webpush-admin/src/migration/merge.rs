@@ -11,7 +11,7 @@ mod tests;
 
 use super::MigrationCounts;
 use crate::archive::Counts;
-use reader::{Reader, Subscriptions};
+use reader::{InboxSubscriptions, RecordReader};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use webpush_core::id::InboxId;
@@ -40,7 +40,7 @@ where
     S: Iterator<Item = anyhow::Result<Record>>,
     T: Iterator<Item = anyhow::Result<Record>>,
 {
-    let (source, target) = (Reader::new(source)?, Reader::new(target)?);
+    let (source, target) = (RecordReader::new(source)?, RecordReader::new(target)?);
     let floor = source.floor;
     let mut merge = Merge { source, target, sink, counts: MigrationCounts::default() };
     if merge.target.floor < floor {
@@ -81,8 +81,8 @@ impl Side {
 }
 
 struct Merge<'a, S, T, K> {
-    source: Reader<S>,
-    target: Reader<T>,
+    source: RecordReader<S>,
+    target: RecordReader<T>,
     sink: &'a mut K,
     counts: MigrationCounts,
 }
@@ -99,7 +99,7 @@ where
         self.copy_all(inbox, subscriptions)
     }
 
-    fn copy_all(&mut self, inbox: InboxRecord, subscriptions: Subscriptions) -> anyhow::Result<()> {
+    fn copy_all(&mut self, inbox: InboxRecord, subscriptions: InboxSubscriptions) -> anyhow::Result<()> {
         self.sink.apply(Op::Restore(Record::Inbox(inbox)))?;
         self.counts.copied.inboxes += 1;
         for subscription in subscriptions.into_values() {
@@ -119,7 +119,7 @@ where
         self.remove_all(inbox.inbox.id, &subscriptions)
     }
 
-    fn remove_all(&mut self, inbox: InboxId, subscriptions: &Subscriptions) -> anyhow::Result<()> {
+    fn remove_all(&mut self, inbox: InboxId, subscriptions: &InboxSubscriptions) -> anyhow::Result<()> {
         while let Some(entry) = self.target.take_entry()? {
             self.remove_entry(&entry)?;
         }
@@ -168,7 +168,11 @@ where
     }
 
     /// Copies subscriptions that are new or have changed.
-    fn compare_subscriptions(&mut self, after: &Subscriptions, before: &Subscriptions) -> anyhow::Result<()> {
+    fn compare_subscriptions(
+        &mut self,
+        after: &InboxSubscriptions,
+        before: &InboxSubscriptions,
+    ) -> anyhow::Result<()> {
         for subscription in after.values() {
             let op = match before.get(&subscription.id) {
                 Some(old) if old == subscription => {
@@ -227,7 +231,7 @@ where
 /// Returns true if a channel belongs to another subscription than before.
 ///
 /// The former one would have to be removed first, and its messages before it. The inbox is then copied again as a whole.
-fn conflicts(after: &Subscriptions, before: &Subscriptions) -> bool {
+fn conflicts(after: &InboxSubscriptions, before: &InboxSubscriptions) -> bool {
     let owners: BTreeMap<_, _> = before.values().filter_map(|old| Some((old.channel()?, old.id))).collect();
     after.values().any(|new| {
         let owner = new.channel().and_then(|channel| owners.get(&channel));

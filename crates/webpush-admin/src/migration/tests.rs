@@ -123,7 +123,7 @@ fn without_hours(mut records: Vec<Record>) -> Vec<Record> {
 }
 
 fn changes() -> impl Strategy<Value = Vec<(u8, u8, u8, u8)>> {
-    prop::collection::vec((0..11_u8, 0..3_u8, 0..3_u8, 0..3_u8), 0..60)
+    prop::collection::vec((0..11_u8, 1..4_u8, 0..3_u8, 0..3_u8), 0..60)
 }
 
 proptest! {

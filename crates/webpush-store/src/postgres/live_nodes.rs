@@ -19,7 +19,9 @@ pub struct LiveNode {
 }
 
 impl PostgresStore {
-    /// Lists other nodes whose last heartbeat is less than 15 s old. A node that was killed may be among them.
+    /// Lists other nodes whose last heartbeat is less than 15 s old.
+    ///
+    /// A node that was killed may be among them.
     ///
     /// # Errors
     /// Fails with a [`StoreError`] if the database cannot be read.

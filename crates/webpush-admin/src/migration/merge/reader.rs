@@ -13,7 +13,7 @@ const DISORDER: &str = "its records are not in the order of a backup";
 ///
 /// For each inbox call [`take_inbox`](Self::take_inbox), then [`take_subscriptions`](Self::take_subscriptions), then
 /// [`take_entry`](Self::take_entry) until there is none.
-pub(super) struct Reader<I> {
+pub(super) struct RecordReader<I> {
     records: I,
     next: Option<Record>,
     /// The inbox to which `next` belongs.
@@ -25,9 +25,9 @@ pub(super) struct Reader<I> {
 }
 
 /// The subscriptions of one inbox, of which there are at most as its quota allows.
-pub(super) type Subscriptions = BTreeMap<SubscriptionId, Subscription>;
+pub(super) type InboxSubscriptions = BTreeMap<SubscriptionId, Subscription>;
 
-impl<I: Iterator<Item = anyhow::Result<Record>>> Reader<I> {
+impl<I: Iterator<Item = anyhow::Result<Record>>> RecordReader<I> {
     pub(super) fn new(mut records: I) -> anyhow::Result<Self> {
         let Some(Record::Position(floor)) = records.next().transpose()? else { bail!(DISORDER) };
         let mut reader = Self { records, next: None, inbox: None, last: None, floor };
@@ -50,8 +50,8 @@ impl<I: Iterator<Item = anyhow::Result<Record>>> Reader<I> {
         Ok(Some(record))
     }
 
-    pub(super) fn take_subscriptions(&mut self) -> anyhow::Result<Subscriptions> {
-        let mut all = Subscriptions::new();
+    pub(super) fn take_subscriptions(&mut self) -> anyhow::Result<InboxSubscriptions> {
+        let mut all = InboxSubscriptions::new();
         while let Some(Record::Subscription(subscription)) = &self.next {
             all.insert(subscription.id, subscription.clone());
             self.advance()?;

@@ -1,8 +1,8 @@
 //! `migrate`: moves a service between the store of one machine and the database of a cluster.
 
 mod database;
+mod location;
 mod newer;
-mod place;
 mod progress;
 mod source;
 mod target;
@@ -11,9 +11,9 @@ use crate::cli::render::terminal;
 use crate::cli::runtime::{block_on, exit};
 use crate::store_config::StoreConfig;
 use anyhow::{Context as _, bail};
-use place::Place;
-use progress::Progress;
-use source::Source;
+use location::Location;
+use progress::PassProgress;
+use source::MigrationSource;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,31 +25,31 @@ use webpush_store::{Backend, Detail, Store as _};
 const HELP: &str = "\
 \x1b[1m\x1b[4mExamples:\x1b[0m
   To a cluster, most of it while the server runs:
-      webpush-server backup /var/tmp/webpush.backup
-      webpush-server migrate --from /var/tmp/webpush.backup --to postgres://webpush@db.example/webpush \\
-          --store-password-file password --store-secret-file secret
+      to=postgres://webpush@db.example/webpush
+      webpush-server backup /var/tmp/backup
+      webpush-server migrate --from /var/tmp/backup --to $to --store-secret-file secret
       systemctl stop webpush-server
-      webpush-server migrate --from /var/lib/webpush-server --to postgres://webpush@db.example/webpush \\
-          --store-password-file password --store-secret-file secret
+      webpush-server migrate --from /var/lib/webpush-server --to $to --store-secret-file secret
   And back, when all nodes are stopped:
-      webpush-server migrate --from postgres://webpush@db.example/webpush --to /var/lib/webpush-server \\
-          --store-password-file password --store-secret-file secret
+      webpush-server migrate --from $to --to /var/lib/webpush-new --store-secret-file secret
 
-Each pass makes TARGET equal to SOURCE, and can be interrupted and repeated. Do not run it again once TARGET
-was served: it would remove what is new there.";
+Each pass makes TARGET equal to SOURCE, and can be interrupted and repeated. Do not run it again
+once TARGET was served: it would remove what is new there.";
 
 /// Move a service to a database or back
 ///
-/// Copies agents, subscriptions, messages, receipts and sealing keys that TARGET lacks, and removes what SOURCE no longer
-/// has. Serve TARGET under the same origin after a pass from the stopped SOURCE, and every existing URL works.
+/// Copies what TARGET lacks: agents, subscriptions, messages, receipts and sealing keys. Removes what SOURCE no longer has.
+/// After a pass from the stopped SOURCE, serve TARGET under the same origin, and every existing URL works.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct MigrateArgs {
-    /// Data directory of a stopped server, backup file (- is standard input), or postgres://USER@HOST/DATABASE
+    /// Data directory of a stopped server, backup (- is standard input), or URL of a database
+    ///
+    /// A database is postgres://USER@HOST/DATABASE, with the meaning that it has for serve --store.
     #[arg(long, value_name = "SOURCE", value_hint = clap::ValueHint::AnyPath)]
     from: Secret,
 
-    /// postgres://USER@HOST/DATABASE, or a data directory: a new one, or one of an earlier pass
+    /// URL of a database, or a data directory: a new one, or one of an earlier pass
     #[arg(long, value_name = "TARGET", value_hint = clap::ValueHint::DirPath)]
     to: Secret,
 
@@ -84,9 +84,9 @@ async fn migrate(args: &MigrateArgs) -> anyhow::Result<()> {
     if args.from == args.to {
         bail!("--from and --to are the same");
     }
-    let (from, to) = (args.place(&args.from)?, args.place(&args.to)?);
+    let (from, to) = (args.location(&args.from)?, args.location(&args.to)?);
     let mut source =
-        Source::open(&from).await.with_context(|| format!("cannot move from {from} (--from)"))?;
+        MigrationSource::open(&from).await.with_context(|| format!("cannot move from {from} (--from)"))?;
     let moved = move_from(&mut source, &to, args.discard_newer).await;
     let is_served = source.close().await;
     let MigrationCounts { copied, removed, unchanged, skipped } = moved?;
@@ -101,7 +101,11 @@ async fn migrate(args: &MigrateArgs) -> anyhow::Result<()> {
     Ok(terminal::line(&format!("{to}: copied {copied}; removed {removed}; unchanged {unchanged}"))?)
 }
 
-async fn move_from(source: &mut Source, to: &Place, discard_newer: bool) -> anyhow::Result<MigrationCounts> {
+async fn move_from(
+    source: &mut MigrationSource,
+    to: &Location,
+    discard_newer: bool,
+) -> anyhow::Result<MigrationCounts> {
     let cannot = || format!("cannot move to {to} (--to)");
     let target = target::open(to, &source.keys).await.with_context(cannot)?;
     let moved = match newer::check(source, &target, discard_newer).await {
@@ -113,10 +117,10 @@ async fn move_from(source: &mut Source, to: &Place, discard_newer: bool) -> anyh
     moved.with_context(cannot)
 }
 
-async fn synchronize(source: &mut Source, target: &Arc<Backend>) -> anyhow::Result<MigrationCounts> {
+async fn synchronize(source: &mut MigrationSource, target: &Arc<Backend>) -> anyhow::Result<MigrationCounts> {
     let records = source.records().await?;
     let snapshot = target.snapshot(&Detail::EVERYTHING).await?;
-    let (target, mut progress) = (Arc::clone(target), Progress::new());
+    let (target, mut progress) = (Arc::clone(target), PassProgress::new());
     // Records of a database arrive on this thread, so they are read on another one.
     spawn_blocking(move || {
         migration::synchronize(records, &target, snapshot, |counts| progress.report(counts))
@@ -125,11 +129,11 @@ async fn synchronize(source: &mut Source, target: &Arc<Backend>) -> anyhow::Resu
 }
 
 impl MigrateArgs {
-    fn place(&self, text: &Secret) -> anyhow::Result<Place> {
+    fn location(&self, text: &Secret) -> anyhow::Result<Location> {
         let is_database =
             ["postgres://", "postgresql://"].iter().any(|scheme| text.expose().starts_with(scheme));
         if !is_database {
-            return Ok(Place::File(PathBuf::from(text.expose())));
+            return Ok(Location::File(PathBuf::from(text.expose())));
         }
         let Some(secret_file) = self.store_secret_file.clone() else {
             bail!("a database needs --store-secret-file: the file that all nodes of the cluster have");
@@ -143,6 +147,6 @@ impl MigrateArgs {
             connections: database::CONNECTIONS,
         };
         config.check()?;
-        Ok(Place::Database(config))
+        Ok(Location::Database(config))
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps a target that was served from being replaced with an older source.
 
-use super::source::{Source, last_use};
+use super::source::{MigrationSource, last_use};
 use anyhow::bail;
 use webpush_core::time::Timestamp;
 use webpush_store::Backend;
@@ -11,7 +11,7 @@ const HOUR_MILLIS: u64 = 3_600_000;
 ///
 /// # Errors
 /// Fails if the target was used later, unless `discard` is set, or if one of them cannot be read.
-pub(super) async fn check(source: &Source, target: &Backend, discard: bool) -> anyhow::Result<()> {
+pub(super) async fn check(source: &MigrationSource, target: &Backend, discard: bool) -> anyhow::Result<()> {
     if discard {
         return Ok(());
     }
@@ -19,11 +19,11 @@ pub(super) async fn check(source: &Source, target: &Backend, discard: bool) -> a
     let here = source.last_use().await?;
     let hour = |time: Timestamp| time.as_millis() / HOUR_MILLIS;
     if here.map(hour) < Some(hour(there)) {
+        let here = here.map_or_else(|| "never".to_owned(), |here| format!("at {}", here.rfc3339()));
         bail!(
-            "it was used last at {}, and the source at {}: agents and messages that are new there would be removed; pass \
+            "it was last used at {}, and the source {here}: agents and messages that are new there would be removed; pass \
              --discard-newer if that is intended",
-            there.rfc3339(),
-            here.map_or_else(|| "no time".to_owned(), Timestamp::rfc3339)
+            there.rfc3339()
         );
     }
     Ok(())

@@ -11,12 +11,12 @@ use webpush_service::system;
 const INTERVAL: Duration = Duration::from_secs(3);
 
 /// Prints a line every few seconds.
-pub(super) struct Progress {
+pub(super) struct PassProgress {
     env: Env,
     next: MonotonicTime,
 }
 
-impl Progress {
+impl PassProgress {
     pub(super) fn new() -> Self {
         let env = system::env();
         Self { next: env.monotonic().after(INTERVAL), env }

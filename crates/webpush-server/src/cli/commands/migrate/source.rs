@@ -1,12 +1,12 @@
 //! The source of a migration.
 
 use super::database;
-use super::place::Place;
+use super::location::Location;
 use anyhow::Context as _;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use webpush_admin::archive::Backup;
-use webpush_admin::migration::{self, Records};
+use webpush_admin::migration::{self, SourceRecords};
 use webpush_admin::sealing_keys::Keys;
 use webpush_core::time::Timestamp;
 use webpush_store::{Backend, Detail, Store as _};
@@ -19,7 +19,7 @@ const SERVED: &str =
     "nodes of the source are running: for the last pass, stop them, and run the command again";
 
 /// An open source.
-pub(super) struct Source {
+pub(super) struct MigrationSource {
     /// Its sealing keys; the last one is the current key.
     pub(super) keys: Keys,
     content: Content,
@@ -31,20 +31,20 @@ enum Content {
     Backup(Option<Backup>),
 }
 
-impl Source {
+impl MigrationSource {
     /// # Errors
     /// Fails if the source cannot be used.
-    pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
-        match place {
-            Place::Database(config) => {
+    pub(super) async fn open(location: &Location) -> anyhow::Result<Self> {
+        match location {
+            Location::Database(config) => {
                 let (store, keys) = database::open_source(config).await?;
                 Ok(Self { keys, content: Content::Store(store.into()) })
             }
-            Place::File(path) if path.is_dir() => {
+            Location::File(path) if path.is_dir() => {
                 let (store, keys) = migration::open_source(path)?;
                 Ok(Self { keys, content: Content::Store(store.into()) })
             }
-            Place::File(path) => {
+            Location::File(path) => {
                 let mut backup = Backup::open(path)?;
                 let keys = std::mem::take(&mut backup.keys);
                 Ok(Self { keys, content: Content::Backup(Some(backup)) })
@@ -67,7 +67,7 @@ impl Source {
     ///
     /// # Errors
     /// Fails if they cannot be read.
-    pub(super) async fn records(&mut self) -> anyhow::Result<Records> {
+    pub(super) async fn records(&mut self) -> anyhow::Result<SourceRecords> {
         match &mut self.content {
             Content::Store(store) => Ok(migration::records(store.snapshot(&Detail::EVERYTHING).await?)),
             Content::Backup(backup) => {

@@ -1,7 +1,7 @@
 //! The target of a migration.
 
 use super::database;
-use super::place::Place;
+use super::location::Location;
 use anyhow::bail;
 use std::sync::Arc;
 use webpush_admin::migration;
@@ -12,12 +12,12 @@ use webpush_store::Backend;
 ///
 /// # Errors
 /// Fails if it is served, belongs to another service, or cannot be used.
-pub(super) async fn open(place: &Place, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<Arc<Backend>> {
-    match place {
-        Place::Database(config) => Ok(database::open_target(config, keys).await?.into()),
-        Place::File(path) if path.exists() && !path.is_dir() => {
+pub(super) async fn open(location: &Location, keys: &[(KeyId, [u8; 32])]) -> anyhow::Result<Arc<Backend>> {
+    match location {
+        Location::Database(config) => Ok(database::open_target(config, keys).await?.into()),
+        Location::File(path) if path.exists() && !path.is_dir() => {
             bail!("it is a file: give a data directory or the URL of a database")
         }
-        Place::File(path) => Ok(migration::open_target(path, keys)?.into()),
+        Location::File(path) => Ok(migration::open_target(path, keys)?.into()),
     }
 }
