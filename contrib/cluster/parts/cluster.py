@@ -36,8 +36,7 @@ class Cluster:
     def create(self) -> None:
         """Creates network, directories and configuration files, those that are missing."""
         programs = software.postgres_programs()
-        software.program("etcd", "etcd-server")
-        self.network.create()
+        self.network.create(self.directory)
         self.user.check_access(self.directory)
         software.install_patroni(self.directory, self.user)
         (self.directory / "patroni").mkdir(exist_ok=True)
@@ -68,8 +67,8 @@ class Cluster:
         own = self.directory / member.name
         match member.kind:
             case "etcd":
-                program = software.program("etcd", "etcd-server")
-                command = self.user.command(*patroni.etcd_command(program, member, self.of_kind("etcd"), own / "data"))
+                etcd = software.find("etcd") or "etcd"
+                command = self.user.command(*patroni.etcd_command(etcd, member, self.of_kind("etcd"), own / "data"))
             case "db":
                 program = str(self.directory / "venv" / "bin" / "patroni")
                 command = self.user.command(program, str(patroni.configuration_directory(member, self.directory)))
@@ -79,7 +78,7 @@ class Cluster:
                     self.state["server"], member, self.origin(), self.store_url(), self.directory, options
                 )
             case _:
-                command = [software.program("haproxy", "haproxy"), "-db", "-f", str(self.directory / "haproxy.cfg")]
+                command = [software.find("haproxy") or "haproxy", "-db", "-f", str(self.directory / "haproxy.cfg")]
         if member.namespace:
             command = ["ip", "netns", "exec", member.namespace, *command]
         return Process(self.directory, member.name, command)
@@ -107,7 +106,7 @@ class Cluster:
                 ready = lambda: len(chosen) == 1 or all(responds(member.url("client") + "/health") for member in chosen)
                 process.wait_until("etcd is healthy", 60, ready, started)
             case "db":
-                process.wait_until("PostgreSQL has a primary and two standbys", 120, self.is_replicated, started)
+                process.wait_until("PostgreSQL has a primary and two standbys", 180, self.is_replicated, started)
                 self.create_database()
             case "node":
                 ready = lambda: all(responds(member.url("http") + "/health") for member in chosen)
@@ -170,7 +169,7 @@ class Cluster:
 
     def remove(self) -> None:
         self.stop([member.name for member in self.members])
-        self.network.remove()
+        self.network.remove(self.directory)
         shutil.rmtree(self.directory)
 
     def describe(self) -> dict:

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,13 +102,13 @@ def run(layout, options, server_options: list[str]) -> None:
 def create(layout, directory: Path, options, server_options: list[str]) -> Cluster:
     """Creates the cluster, or changes how the nodes of an existing one are started."""
     path = directory / STATE
+    software.check(layout.programs)
     if path.exists():
         state = json.loads(path.read_text())
         if options.ports not in (None, state["ports"]):
             raise Failure(f"the cluster in {directory} has the ports from {state['ports']}, which are in its URLs")
     else:
-        directory.mkdir(parents=True, exist_ok=True)
-        has_balancer = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None
+        has_balancer = software.find("haproxy") is not None
         if not has_balancer:
             print("without haproxy, the origin is that of node1", file=sys.stderr)
         state = {"ports": options.ports or DEFAULT_PORTS, "balancer": has_balancer, "server": None, "options": []}
@@ -119,6 +118,7 @@ def create(layout, directory: Path, options, server_options: list[str]) -> Clust
             state["server"] = software.server(options.server)
         if server_options:
             state["options"] = server_options
+    directory.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(state))
     cluster = Cluster(directory, layout(state["ports"]), state)
     cluster.create()

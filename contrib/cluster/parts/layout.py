@@ -1,6 +1,7 @@
 """Names, addresses and ports of the members of a cluster."""
 
 import dataclasses
+from pathlib import Path
 
 from . import network
 
@@ -31,6 +32,8 @@ class Loopback:
     #: Networks that PostgreSQL accepts without a password.
     subnet = "127.0.0.1/32"
     default_directory = "webpush-cluster"
+    #: Programs with their Debian packages.
+    programs = {"etcd": "etcd-server"}
 
     def __init__(self, base_port: int):
         self.base_port = base_port
@@ -51,10 +54,10 @@ class Loopback:
             Member("balancer", "balancer", address, {"http": base}),
         ]
 
-    def create(self) -> None:
+    def create(self, directory: Path) -> None:
         """There is nothing to create."""
 
-    def remove(self) -> None:
+    def remove(self, directory: Path) -> None:
         """There is nothing to remove."""
 
 
@@ -67,6 +70,7 @@ class Namespaces:
     name = "namespaces"
     subnet = network.SUBNET
     default_directory = "webpush-cluster-namespaces"
+    programs = {"etcd": "etcd-server", "ip": "iproute2", "nft": "nftables"}
 
     def __init__(self, base_port: int):
         self.base_port = base_port
@@ -86,8 +90,8 @@ class Namespaces:
             Member("balancer", "balancer", network.OUTSIDE, {"http": self.base_port}),
         ]
 
-    def create(self) -> None:
-        network.create()
+    def create(self, directory: Path) -> None:
+        network.create(directory)
 
-    def remove(self) -> None:
-        network.remove()
+    def remove(self, directory: Path) -> None:
+        network.remove(directory)

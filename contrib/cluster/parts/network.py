@@ -4,8 +4,8 @@ A partition drops packets silently, as a broken network does: connections hang i
 """
 
 import json
-import shutil
 import subprocess
+from pathlib import Path
 
 from .failure import Failure
 
@@ -27,11 +27,9 @@ def address(machine: str) -> str:
     return OUTSIDE if machine == "outside" else f"10.89.7.{MACHINES[machine]}"
 
 
-def create() -> None:
-    """Creates what is missing."""
-    for program, package in {"ip": "iproute2", "nft": "nftables"}.items():
-        if not shutil.which(program):
-            raise Failure(f"{program} is missing: install it with `apt-get install {package}`")
+def create(directory: Path) -> None:
+    """Creates what is missing, for the cluster in a directory."""
+    check_owner(directory)
     if BRIDGE not in links():
         run("ip", "link", "add", BRIDGE, "type", "bridge")
         run("ip", "address", "add", f"{OUTSIDE}/24", "dev", BRIDGE)
@@ -49,12 +47,26 @@ def create() -> None:
         run("ip", "-n", name, "link", "set", "eth0", "up")
 
 
-def remove() -> None:
-    """Removes namespaces and bridge; each veth pair goes with the namespaces."""
+def remove(directory: Path) -> None:
+    """Removes namespaces and bridge; each veth pair goes with its namespace."""
+    check_owner(directory)
     for name in namespaces() & {namespace(machine) for machine in MACHINES}:
         run("ip", "netns", "delete", name)
     if BRIDGE in links():
         run("ip", "link", "delete", BRIDGE)
+
+
+def check_owner(directory: Path) -> None:
+    """Fails if the cluster of another directory runs in the namespaces, of which a machine has one set."""
+    for name in namespaces() & {namespace(machine) for machine in MACHINES}:
+        for pid in run("ip", "netns", "pids", name).split():
+            try:
+                # Every process of a cluster works in its directory.
+                other = Path(f"/proc/{pid}/cwd").readlink()
+            except OSError:
+                continue
+            if not other.is_relative_to(directory):
+                raise Failure(f"the network namespace {name} is in use by process {pid} in {other}: stop it first")
 
 
 def partition(sources: list[str], targets: list[str], one_way: bool) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from .failure import Failure
@@ -16,20 +17,29 @@ PATRONI = ["patroni[etcd3]>=4,<5", "psycopg[binary]>=3"]
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
 
 
-def program(name: str, package: str) -> str:
-    """Returns the path of a program; fails with the package that has it."""
-    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if not path:
-        raise Failure(f"{name} is missing: install it with `apt-get install {package}`")
-    return path
+def find(name: str) -> str | None:
+    """Returns the path of a program, if it is installed."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
-def postgres_programs() -> Path:
+def check(programs: dict[str, str]) -> None:
+    """Fails with the Debian packages of programs that are missing, and of PostgreSQL and Python's `venv`."""
+    missing = {package for name, package in programs.items() if not find(name)}
+    if not postgres_programs():
+        missing.add("postgresql")
+    if not find_spec("ensurepip"):
+        missing.add("python3-venv")
+    if missing:
+        raise Failure(f"programs are missing: install them with `apt-get install {' '.join(sorted(missing))}`")
+
+
+def postgres_programs() -> Path | None:
     """Returns the directory with the programs of the newest PostgreSQL."""
     versions = [path for path in DEBIAN_POSTGRES.glob("[0-9]*/bin") if (path / "initdb").exists()]
     if versions:
         return max(versions, key=lambda path: int(path.parent.name))
-    return Path(program("initdb", "postgresql")).parent
+    initdb = find("initdb")
+    return Path(initdb).parent if initdb else None
 
 
 def server(given: str | None) -> str:
