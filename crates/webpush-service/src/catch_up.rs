@@ -48,8 +48,12 @@ async fn run(service: &Service) {
 /// Ends the sessions of inboxes and subscriptions that were removed meanwhile.
 async fn check(service: &Service, inboxes: &[InboxId]) -> Result<(), StoreError> {
     let checks = inboxes.iter().map(|inbox| async move {
+        // That of a new agent is created when it subscribes, perhaps during the lookup.
+        let has_inbox = service.registry.has_inbox(*inbox);
         if service.inbox(*inbox).await?.is_none() {
-            service.registry.end_sessions(*inbox, None);
+            if has_inbox {
+                service.registry.end_sessions(*inbox, None);
+            }
             return Ok(());
         }
         for subscription in service.registry.subscriptions(*inbox) {

@@ -15,7 +15,7 @@ use block_reason::{pack, unpack};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as InboxSlot;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
@@ -144,6 +144,8 @@ struct SessionSlot {
     transport: TransportKind,
     /// The reason why the session sends nothing, and its minimum urgency, as [`pack`] combines them.
     state: AtomicU8,
+    /// True if the inbox was created before the session, or since.
+    has_inbox: AtomicBool,
     pending: Mutex<Pending>,
 }
 
@@ -157,9 +159,10 @@ struct Pending {
 }
 
 impl SessionSlot {
-    fn new(scope: &Scope, transport: TransportKind) -> Self {
+    fn new(scope: &Scope, transport: TransportKind, has_inbox: bool) -> Self {
         let state = AtomicU8::new(pack(BlockReason::Nothing, scope.min_urgency));
-        Self { scope: *scope, transport, state, pending: Mutex::default() }
+        let has_inbox = AtomicBool::new(has_inbox);
+        Self { scope: *scope, transport, state, has_inbox, pending: Mutex::default() }
     }
 
     /// Changes the pending wakeup, and notifies the session.
@@ -218,18 +221,24 @@ impl SessionRegistry {
                 retry_after_seconds: SESSIONS_RETRY_SECONDS,
             });
         }
-        Ok(self.insert(scope, transport))
+        Ok(self.insert(scope, transport, true))
     }
 
     /// Registers a session of an agent that has one at a time: it supersedes older ones.
     #[must_use]
     pub fn register_exclusive(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
         self.supersede(scope.inbox, transport);
-        self.insert(scope, transport)
+        self.insert(scope, transport, true)
     }
 
-    fn insert(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
-        let slot = Arc::new(SessionSlot::new(scope, transport));
+    /// Registers a session of a new agent, whose inbox is created when it subscribes.
+    #[must_use]
+    pub fn register_new(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
+        self.insert(scope, transport, false)
+    }
+
+    fn insert(self: &Arc<Self>, scope: &Scope, transport: TransportKind, has_inbox: bool) -> SessionHandle {
+        let slot = Arc::new(SessionSlot::new(scope, transport, has_inbox));
         self.open.add(transport as usize, 1);
         self.opened.add(transport as usize, 1);
         match self.shard(scope.inbox).entry(scope.inbox) {

@@ -282,6 +282,34 @@ async fn lost_notices_are_made_up_for() {
     task.abort();
 }
 
+/// A browser without subscriptions has no inbox, and must stay connected.
+#[tokio::test(start_paused = true)]
+async fn a_new_agent_is_not_taken_for_a_removed_one() {
+    let Cluster { here, there, faults } = cluster().await;
+    let task = catch_up::start(Arc::clone(&there));
+    let inbox = InboxId::from_bytes([9; 16]);
+    let handle = there.registry.register_new(&Scope { inbox, ..scope(None) }, TransportKind::Autopush);
+    let told = async || {
+        faults.lose_notices(true);
+        faults.lose_notices(false);
+        loop {
+            std::future::poll_fn(|cx| handle.poll_notified(cx)).await;
+            if let Some(wakeup) = handle.take_if(|wakeup| wakeup.update.is_some()) {
+                return wakeup.removed;
+            }
+        }
+    };
+    assert!(!told().await);
+    let new = Inbox { id: inbox, owner: Owner::Agent, created: here.now(), key: KeyId(1) };
+    there.commit_one(Op::CreateInbox(new), Durability::Durable).await.unwrap();
+    there.registry.record_inbox(inbox);
+    assert!(!told().await);
+    faults.lose_notices(true);
+    here.remove_inbox(inbox).await.unwrap();
+    assert!(told().await);
+    task.abort();
+}
+
 /// Agents are told one after the other, so that a database that comes back is not overloaded.
 #[tokio::test(start_paused = true)]
 async fn many_sessions_do_not_read_again_at_once() {

@@ -5,7 +5,7 @@ mod frames;
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
 use super::entry::QueuedEntry;
-use super::session_handle::{find, register_session};
+use super::session_handle::{find, register_new};
 use super::socket::{Io, Socket};
 use crate::problem::ServiceError;
 use crate::resources::autopush::registration::{Registrant, register, unregister};
@@ -352,7 +352,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
         };
         let new = || {
             let id = names::new_agent(service.random()?);
-            Ok((id, register_session(service, id, TransportKind::Autopush)))
+            Ok((id, register_new(service, id, TransportKind::Autopush)))
         };
         let identified = match found {
             Ok(Some(found)) => {

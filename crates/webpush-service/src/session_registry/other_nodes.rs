@@ -1,6 +1,7 @@
 //! The effect of other nodes on the sessions of this one, for a store that several nodes share.
 
 use super::{SessionRegistry, TransportKind};
+use std::sync::atomic::Ordering;
 use webpush_core::id::{InboxId, SubscriptionId};
 
 impl SessionRegistry {
@@ -21,6 +22,22 @@ impl SessionRegistry {
         for older in sessions.filter(|older| older.transport == transport) {
             older.notify(|wakeup| wakeup.superseded = true);
         }
+    }
+
+    /// Records that the inbox of a new agent was created.
+    pub fn record_inbox(&self, inbox: InboxId) {
+        let shard = self.shard(inbox);
+        for slot in shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter()) {
+            slot.has_inbox.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns true if the inbox was created before one of its sessions, or since.
+    #[must_use]
+    pub(crate) fn has_inbox(&self, inbox: InboxId) -> bool {
+        let shard = self.shard(inbox);
+        let mut sessions = shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter());
+        sessions.any(|slot| slot.has_inbox.load(Ordering::Relaxed))
     }
 
     /// Lists the subscriptions of an inbox that have sessions of their own.

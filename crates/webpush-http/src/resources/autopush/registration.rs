@@ -68,7 +68,8 @@ pub(crate) async fn subscribe(
     }
     service.rate_limits.load().charge_registration(registrant.client)?;
     let mut ops = Vec::with_capacity(4);
-    if service.inbox(registrant.agent).await?.is_none() {
+    let is_new = service.inbox(registrant.agent).await?.is_none();
+    if is_new {
         let (id, created) = (registrant.agent, subscription.created);
         let inbox = Inbox { id, owner: Owner::Agent, created, key: subscription.key };
         ops.extend([Op::CreateInbox(inbox), Op::Touch(id, created)]);
@@ -81,6 +82,9 @@ pub(crate) async fn subscribe(
     ops.push(Op::Subscribe(subscription.clone()));
     // It is missing if another connection of the agent has registered the channel, or removed the agent, meanwhile.
     let applied = service.commit(ops, Durability::Durable).await?.pop();
+    if is_new {
+        service.registry.record_inbox(registrant.agent);
+    }
     subscribed(service, &subscription, &applied.unwrap_or(Applied::Missing), Problem::NotFound)?;
     Ok(subscription)
 }
