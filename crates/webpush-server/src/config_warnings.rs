@@ -31,6 +31,13 @@ impl ServerConfig {
             )),
             Some(_) | None => {}
         }
+        if self.store.is_some() && origin.is_none() && self.acme.is_none() {
+            warnings.push(
+                "this is a node of a cluster (--store) without a public origin, and each node would create URLs of its own: \
+                 set the same --origin for all of them"
+                    .to_owned(),
+            );
+        }
         if self.has_tls() {
             warnings.extend(self.also_listen.iter().filter(|address| is_exposed(address)).map(|address| {
                 format!(
@@ -124,6 +131,18 @@ mod tests {
             (&["--dev-tls", "--origin", "https://push.example"], Some("push.example")),
             (&["--dev-tls", "--host", "192.0.2.1"], Some("192.0.2.1")),
             (&["--dev-tls", "--host", "0.0.0.0"], Some("https://localhost:8443")),
+            (&["--store", "postgres://a/b", "--store-secret-file", "s"], Some("the same --origin")),
+            (
+                &[
+                    "--store",
+                    "postgres://a/b",
+                    "--store-secret-file",
+                    "s",
+                    "--origin",
+                    "https://push.example",
+                ],
+                None,
+            ),
             (&TLS, Some("https://localhost:8080")),
             (&[&TLS[..], &["--host", "push.example"]].concat(), None),
             (&[&TLS[..], &["--origin", "http://push.example"]].concat(), Some("http://push.example")),

@@ -26,7 +26,7 @@ pub async fn message_state(service: &Service, trace: &Trace) -> MessageState {
         // It may have ended since the trace was read.
         let latest = service.traces.find(trace.entry.message);
         let removed = || match service.is_shared() {
-            true => ended("ended", "another node delivered or removed it"),
+            true => ended("ended", "another node delivered it, or its subscription was removed"),
             false => ended("canceled", "its subscription was removed"),
         };
         return latest.as_ref().and_then(final_state).unwrap_or_else(removed);
