@@ -26,6 +26,8 @@ pub(crate) const MAX_AGE: Duration = Duration::from_secs(1);
 /// Maximum duration of a read.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
+const NO_KEY: &str = "the database has no sealing key for new URLs";
+
 /// The ID of a sealing key, and the wrapped key.
 pub type WrappedKey = (u8, Vec<u8>);
 
@@ -82,7 +84,7 @@ impl SharedKeys {
         let all: Vec<_> = records.iter().map(|record| (record.id, record.key)).collect();
         let keyring = Keyring::new::<Aes256GcmSiv>(&all);
         let keyring = keyring.context("the database has no sealing keys, or two with the same ID")?;
-        keys.apply(&records, &keyring)?;
+        keyring.set_current(keys.current(&records).context(NO_KEY)?);
         Ok((keys, keyring))
     }
 
@@ -231,7 +233,7 @@ impl SharedKeys {
                 keyring.insert(record.id, &record.key);
             }
         }
-        let current = self.current(records).context("the database has no sealing key that seals")?;
+        let current = self.current(records).context(NO_KEY)?;
         if current != keyring.current() {
             keyring.set_current(current);
             tracing::info!(id = current.0, "a new sealing key is in use");

@@ -9,7 +9,7 @@ use webpush_admin::archive::{self, RestoreSummary};
 /// Create a data directory from a backup
 ///
 /// Verifies the whole file before it writes anything. Start the server with the new data directory and its old origin,
-/// and every existing URL works.
+/// and every existing URL works. In a cluster (--store), import the file into a running node instead.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestoreArgs {
     /// Backup or export; - is standard input
