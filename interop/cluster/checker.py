@@ -63,7 +63,7 @@ class Verdict:
             while progress:
                 progress = False
                 for message in list(waiting):
-                    if any(other is not message and other.ended > message.sent for other in settled):
+                    if any(other is not message and other.latest_commit > message.sent for other in settled):
                         waiting.remove(message)
                         settled.append(message)
                         replaced.add(message.number)
@@ -139,7 +139,7 @@ class Verdict:
         if not message.is_accepted or not message.wants_receipt or message.receipts:
             return False
         others = self.by_topic[message.subscription, message.topic] if message.topic else []
-        if any(other is not message and other.ended > message.sent for other in others):
+        if any(other is not message and other.latest_commit > message.sent for other in others):
             return False
         if message.acknowledged:
             return True

@@ -74,8 +74,8 @@ def start_single(arguments, directory):
     port = arguments.port
     address, mcs = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
     origin = f"http://{address}"
-    argv = [arguments.server, "serve", "--port", port, "--data-dir", directory / "data", "--admin", "off", "--origin", origin,
-            "--plaintext", "--chromium", mcs]
+    argv = [arguments.server, "serve", "--port", port, "--data-dir", directory / "data", "--admin", "off",
+            "--origin", origin, "--plaintext", "--chromium", mcs]
     node = Node("node-1", address, mcs, argv, directory / "node-1.log")
     node.start()
     node.wait_until_ready()

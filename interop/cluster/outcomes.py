@@ -33,6 +33,11 @@ class Message:
         return self.outcome == "accepted"
 
     @property
+    def latest_commit(self):
+        """A node that was frozen may commit a message long after its sender has given it up."""
+        return self.ended if self.is_accepted else float("inf")
+
+    @property
     def first_received(self):
         return self.received[0][0] if self.received else None
 

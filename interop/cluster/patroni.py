@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from cluster import UNLIMITED, Cluster, is_ready
-from processes import PATIENCE, Stuck, children, wait_until
+from processes import PATIENCE, Stuck, children, psql, wait_until
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "contrib" / "cluster"
 # A primary that is gone is replaced after Patroni's `ttl`, and an election and a promotion take a while.
@@ -97,12 +97,7 @@ class Member(Process):
 
     def query(self, statement):
         """Returns the result as text; `None` if the server does not respond."""
-        psql = ["psql", "-XAtq", "-c", statement, "-d", f"{self.url}?connect_timeout=3"]
-        try:
-            done = subprocess.run(psql, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False)
-        except subprocess.TimeoutExpired:
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
+        return psql(self.url, statement)
 
 
 class Patroni:

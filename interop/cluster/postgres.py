@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from processes import PATIENCE, Program, wait_until
+from processes import PATIENCE, Program, psql, wait_until
 
 SETTINGS = """
 listen_addresses = '{host}'
@@ -54,13 +54,7 @@ class Member(Program):
 
     def query(self, statement):
         """Returns the result as text; `None` if the server does not respond."""
-        psql = [self.programs / "psql", "-XAtq", "-c", statement, "-d",
-                f"postgres://postgres@{self.host}:{self.port}/postgres?connect_timeout=3"]
-        try:
-            done = subprocess.run(psql, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False)
-        except subprocess.TimeoutExpired:
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
+        return psql(f"postgres://postgres@{self.host}:{self.port}/postgres", statement)
 
     def is_primary(self):
         return self.is_alive() and self.query("SELECT pg_is_in_recovery()") == "f"

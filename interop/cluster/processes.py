@@ -68,6 +68,17 @@ class Program:
             self.process.wait(PATIENCE)
 
 
+def psql(url, statement):
+    """Returns the result of a statement as text; `None` if the server does not respond."""
+    command = ["psql", "-XAtq", "-c", statement, "-d", f"{url}?connect_timeout=3"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
 def children(pid):
     """Returns the children of a process."""
     found = []

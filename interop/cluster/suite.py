@@ -25,8 +25,8 @@ RECOVERY = 8.0
 def add_cluster_arguments(parser):
     parser.add_argument("--server", required=True, type=Path, metavar="PROGRAM", help="webpush-server")
     parser.add_argument("--cluster", default="single", choices=["single", "simple", "patroni"],
-                        help="single: one node with the embedded store; simple: nodes, a primary and standbys; patroni: "
-                             "the cluster of contrib/cluster [default: %(default)s]")
+                        help="single: one node with the embedded store; simple: nodes, a primary and standbys; "
+                             "patroni: the cluster of contrib/cluster [default: %(default)s]")
     parser.add_argument("--nodes", type=int, default=3, help="nodes of simple [default: %(default)s]")
     parser.add_argument("--standbys", type=int, default=2, help="standbys of simple [default: %(default)s]")
     parser.add_argument("--namespaces", action="store_true",

@@ -87,6 +87,10 @@ class Loss(unittest.TestCase):
         self.assertEqual(script.send(2, 1, topic="t", outcome="refused").verdict().lost, {1})
         self.assertEqual(script.send(3, 2, topic="t", outcome="unknown").verdict().lost, set())
 
+    def test_one_of_unknown_outcome_may_be_committed_much_later(self):
+        script = Script().send(1, 0, topic="t", outcome="unknown").send(2, 1, topic="t")
+        self.assertEqual(script.verdict().lost, set())
+
     def test_of_two_that_overlap_one_must_arrive(self):
         script = Script().send(1, 0, topic="t", ended=3).send(2, 1, topic="t", ended=2)
         self.assertEqual(script.verdict().lost, {1, 2})
