@@ -12,8 +12,6 @@ from nodes import Nodes
 
 # Longest wait for the response to a request.
 PATIENCE = 10.0
-# An agent that has heard nothing for this time asks whether its node is there, and waits for `PATIENCE`.
-IDLE = 10.0
 
 
 class Forgotten(Exception):
@@ -30,6 +28,8 @@ class Fleet:
     # Mean time for which an agent stays connected, and longest time for which it is away.
     stay: float
     away: float
+    # An agent that has heard nothing for this time asks whether its node is there, and waits for `PATIENCE`.
+    idle: float
     # One in this number of messages makes its agent leave without acknowledging it; 0 for none.
     forgetful: int
     # Set when agents are to come back and stay.

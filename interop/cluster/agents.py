@@ -30,6 +30,8 @@ def add_arguments(parser):
                         help="mean time for which an agent stays connected [default: %(default)s]")
     parser.add_argument("--away", type=float, default=10, metavar="SECONDS",
                         help="longest time for which it is away then [default: %(default)s]")
+    parser.add_argument("--idle", type=float, default=10, metavar="SECONDS",
+                        help="silence after which an agent asks for its node [default: %(default)s]")
     parser.add_argument("--forgetful", type=int, default=100, metavar="N",
                         help="one message in N makes its agent leave without acknowledging it; 0 for none [default: "
                              "%(default)s]")
@@ -55,7 +57,7 @@ async def run(arguments):
     recorder = Recorder(directory / "agents.jsonl")
     seeded = random.Random(f"{arguments.seed} agents")
     nodes = Nodes(arguments.nodes, seeded, bool(arguments.first_node))
-    fleet = Fleet(recorder, nodes, seeded, arguments.stay, arguments.away, arguments.forgetful)
+    fleet = Fleet(recorder, nodes, seeded, arguments.stay, arguments.away, arguments.idle, arguments.forgetful)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, fleet.settling.set)

@@ -6,7 +6,7 @@ import time
 import uuid
 from urllib.parse import urlsplit
 
-from agent import IDLE, PATIENCE, Agent, Forgotten
+from agent import PATIENCE, Agent, Forgotten
 from http1 import Broken
 from websocket import WebSocket
 
@@ -52,7 +52,7 @@ class Autopush(Agent):
     async def listen(self, until):
         asked = False
         while (left := until - time.monotonic()) > 0:
-            heard = await self.socket.receive(min(left, PATIENCE if asked else IDLE), PATIENCE)
+            heard = await self.socket.receive(min(left, PATIENCE if asked else self.fleet.idle), PATIENCE)
             if heard is not None:
                 asked = False
                 if not self.handle(heard):

@@ -6,7 +6,7 @@ import urllib.parse
 import uuid
 
 import vapid
-from agent import IDLE, PATIENCE, Agent, Forgotten
+from agent import PATIENCE, Agent, Forgotten
 from http1 import Broken, Connection
 
 HEARTBEAT, HEARTBEAT_ACK, LOGIN, LOGIN_RESPONSE, CLOSE, IQ, DATA = 0, 1, 2, 3, 4, 7, 8
@@ -85,7 +85,7 @@ class Chromium(Agent):
     async def listen(self, until):
         asked = False
         while (left := until - time.monotonic()) > 0:
-            frame = await self.frame(min(left, PATIENCE if asked else IDLE))
+            frame = await self.frame(min(left, PATIENCE if asked else self.fleet.idle))
             if frame is not None:
                 asked = False
                 self.handle(*frame)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from agent import IDLE, PATIENCE, Agent, Forgotten
+from agent import PATIENCE, Agent, Forgotten
 from http1 import Broken, Connection
 
 try:
@@ -71,7 +71,7 @@ class ServerPush(Agent):
     async def listen(self, until):
         asked = False
         while (left := until - time.monotonic()) > 0:
-            if await self.read(min(left, PATIENCE if asked else IDLE)):
+            if await self.read(min(left, PATIENCE if asked else self.fleet.idle)):
                 asked = False
             elif until > time.monotonic():
                 if asked:

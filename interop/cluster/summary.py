@@ -12,9 +12,8 @@ def milliseconds(values):
     return f"p50 {percentile(values, 0.5) * 1000:.1f} ms, p99 {percentile(values, 0.99) * 1000:.1f} ms"
 
 
-def latencies(verdict):
+def latencies(messages):
     """Returns lines about how long acceptance and delivery took."""
-    messages = verdict.history.messages.values()
     accepted = [message.ended - message.sent for message in messages if message.is_accepted]
     lines = [f"accepted after {milliseconds(accepted)}"]
     for title, same in (("same node", True), ("another node", False)):
@@ -39,7 +38,7 @@ def print_verdict(verdict, rows=None):
     for outcome in ("unknown", "refused"):
         those = [message for message in messages if message.outcome == outcome]
         print(f"{sum(bool(message.received) for message in those)} of {len(those)} {outcome} ones arrived")
-    for line in latencies(verdict):
+    for line in latencies(messages):
         print(line)
     kinds = {"lost": verdict.lost, "delivered after its acknowledgement": verdict.after_acknowledgement,
              "out of order": verdict.disordered, "receipt missing": verdict.missing_receipts,
