@@ -145,7 +145,9 @@ pub(super) fn from_hour(hour: u64) -> i32 {
 }
 
 /// The columns of a protocol: its number, channel, category and subtype.
-pub(super) fn from_protocol(protocol: &Protocol) -> (i16, Option<Uuid>, Option<&[u8]>, Option<&[u8]>) {
+type ProtocolColumns<'p> = (i16, Option<Uuid>, Option<&'p [u8]>, Option<&'p [u8]>);
+
+pub(super) fn from_protocol(protocol: &Protocol) -> ProtocolColumns<'_> {
     match protocol {
         Protocol::Rfc8030 => (0, None, None, None),
         Protocol::Autopush(channel) => (1, Some((*channel).into()), None, None),
