@@ -165,7 +165,7 @@ async fn a_node_with_another_secret_does_not_start() {
     let node = cluster.node();
     let wrong = secret_file(cluster.dir.path(), "wrong", "another secret of thirty-two bytes");
     let args = ["--store", &cluster.url, "--store-schema", &cluster.schema, "--store-secret-file", &wrong];
-    let error = refused(cluster.dir.path(), &args);
+    let error = refused(cluster.dir.path(), &[&args[..], &["--origin", ORIGIN]].concat());
     assert!(error.contains("another secret") && error.lines().count() == 1, "{error}");
     // The node that is there has a health check and commands as any server.
     assert!(run(Some(&node), &["health"]).await.0);
@@ -196,7 +196,7 @@ fn a_database_that_cannot_be_used_ends_the_start_without_showing_its_password() 
     let dir = in_memory();
     let secret = secret_file(dir.path(), "secret", "0123456789abcdef0123456789abcdef");
     let start = |url: &str, more: &[&str]| {
-        let args = ["--store", url, "--store-secret-file", &secret];
+        let args = ["--store", url, "--store-secret-file", &secret, "--origin", ORIGIN];
         let error = refused(dir.path(), &[&args, more].concat());
         assert!(!error.contains("sesame") && error.lines().count() == 1, "{error}");
         error
