@@ -62,7 +62,7 @@ class Autopush(Agent):
                     raise TimeoutError("no answer to a ping")
                 asked = True
                 self.socket.send({})
-        self.socket.leave()
+        await self.socket.leave()
 
     def handle(self, heard):
         """Returns false if the agent is to leave."""

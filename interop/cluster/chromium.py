@@ -94,6 +94,7 @@ class Chromium(Agent):
                     raise TimeoutError("no answer to a heartbeat")
                 asked = True
                 self.send(HEARTBEAT, b"")
+        await self.connection.leave()
 
     def handle(self, tag, body):
         if tag == HEARTBEAT:

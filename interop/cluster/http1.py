@@ -1,10 +1,13 @@
 """A small HTTP/1.1 client on asyncio streams: one request at a time on each connection."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 # Largest response head, and longest line of an event stream: a message of 4 KiB in base64url with its URLs.
 LIMIT = 64 * 1024
+# Longest wait for the server to close a connection that the client has ended.
+GOODBYE = 5.0
 
 
 class NotSent(Exception):
@@ -80,6 +83,16 @@ class Connection:
 
     def close(self):
         self.writer.close()
+
+    async def leave(self):
+        """Reads to the end before it closes: data that nobody reads would reset the connection, and with it what the
+        server has not read yet."""
+        with contextlib.suppress(OSError, TimeoutError):
+            self.writer.write_eof()
+            async with asyncio.timeout(GOODBYE):
+                while await self.reader.read(65536):
+                    pass
+        self.close()
 
 
 class Pool:

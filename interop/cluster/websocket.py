@@ -74,7 +74,7 @@ class WebSocket:
     def close(self):
         self.connection.close()
 
-    def leave(self):
+    async def leave(self):
         """Says goodbye, as a browser does."""
         self.frame(CLOSE, struct.pack("!H", 1001))
-        self.close()
+        await self.connection.leave()
