@@ -77,9 +77,8 @@ fn entry(of: u8, position: u64, message: u8) -> Record {
 
 #[track_caller]
 fn assert_ops(source: &[Record], target: &[Record], expected: &[&str]) -> MigrationCounts {
-    let stream = |records: &[Record]| records.to_vec().into_iter().map(Ok);
     let mut log = Log::default();
-    let counts = merge(stream(source), stream(target), &mut log).unwrap();
+    let counts = merge(source.iter().cloned().map(Ok), target.iter().cloned().map(Ok), &mut log).unwrap();
     assert_eq!(log.0, expected);
     counts
 }
