@@ -138,15 +138,14 @@ fn a_commit_whose_wait_was_canceled_is_not_accepted() {
         (store, primary.client().await)
     });
     standby.stop("INT");
-    let appended = RUNTIME.block_on(async {
-        let appended = tokio::spawn(submit(&store, vec![Op::Append(message(1, 1))]));
+    let appended = RUNTIME.spawn(submit(&store, vec![Op::Append(message(1, 1))]));
+    RUNTIME.block_on(async {
         until_row(&client, WAITING).await;
         let cancel = format!("SELECT pg_cancel_backend(pid) FROM ({WAITING}) w");
         query(&client, &cancel).await;
         // The lane makes sure by another commit.
         until_row(&client, &format!("{WAITING} AND query LIKE 'UPDATE%lane SET last_group%'")).await;
         assert!(!appended.is_finished());
-        appended
     });
     standby.start();
     RUNTIME.block_on(async {

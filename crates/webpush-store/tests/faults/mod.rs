@@ -131,7 +131,7 @@ pub(crate) async fn append_all(
             match applied.pop() {
                 Some(Applied::Appended(appended)) => return appended.message.position,
                 Some(Applied::Duplicate(message)) => return message.position,
-                other => panic!("{other:?}"),
+                other => unreachable!("an append has one result: {other:?}"),
             }
         }
     };
@@ -165,7 +165,7 @@ async fn all(store: &PostgresStore) -> BTreeMap<Position, (u8, u64)> {
     loop {
         let page = store.fetch(&scope, after, NOW).await.unwrap();
         for entry in &page.entries {
-            let Entry::Message(message) = entry else { panic!("{entry:?}") };
+            let Entry::Message(message) = entry else { unreachable!("only messages are appended: {entry:?}") };
             let number = std::str::from_utf8(&message.body).unwrap().parse().unwrap();
             found.insert(message.position, (message.id.as_bytes()[0], number));
         }
