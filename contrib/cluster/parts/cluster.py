@@ -44,7 +44,7 @@ class Cluster:
             self.user.create_directory(self.directory / member.name)
         for member in self.of_kind("db"):
             patroni.write_configuration(member, self.of_kind("etcd"), self.directory, programs, self.network.subnet)
-        for name, length in {"store-secret": 32, "admin-tokens": 24}.items():
+        for name, length in {"cluster-secret": 32, "admin-tokens": 24}.items():
             if not (self.directory / name).exists():
                 text = base64.urlsafe_b64encode(secrets.token_bytes(length)).rstrip(b"=")
                 (self.directory / name).touch(mode=0o600)
@@ -210,7 +210,7 @@ class Cluster:
             "directory": str(self.directory),
             "origin": self.origin(),
             "store": self.store_url(),
-            "secret_file": str(self.directory / "store-secret"),
+            "secret_file": str(self.directory / "cluster-secret"),
             "server": self.state["server"],
             "patronictl": patronictl,
             "etcd": [about(member) for member in self.of_kind("etcd")],

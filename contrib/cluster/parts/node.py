@@ -19,7 +19,7 @@ def command(program: str, member: Member, origin: str, store: str, directory: Pa
         "port": str(member.ports["http"]),
         "origin": origin,
         "store": store,
-        "store-secret-file": str(directory / "store-secret"),
+        "store-secret-file": str(directory / "cluster-secret"),
         "data-dir": str(directory / member.name),
         "admin": member.host("admin"),
     }
