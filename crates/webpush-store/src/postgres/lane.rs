@@ -51,6 +51,8 @@ pub(super) struct Lane {
     connection: Option<(Connection, WriterStatements)>,
     /// The number of the last group that was committed.
     last_group: i64,
+    /// The number of the last group that was durable. Lazy ones after it may be lost.
+    durable_group: i64,
     /// The changes of the next group, once its COMMIT was sent and while its outcome is unknown.
     in_doubt: Option<Box<Changes>>,
 }
@@ -84,7 +86,7 @@ impl From<LoadError> for Failure {
 
 impl Lane {
     pub(super) const fn new(node: Arc<Node>, number: i16) -> Self {
-        Self { node, number, connection: None, last_group: 0, in_doubt: None }
+        Self { node, number, connection: None, last_group: 0, durable_group: 0, in_doubt: None }
     }
 
     /// Commits groups until the queue is closed and empty.
@@ -238,6 +240,9 @@ impl Lane {
             confirm(&connection, &self.node, self.number, group).await?;
         }
         self.last_group = group;
+        if !is_lazy {
+            self.durable_group = group;
+        }
         self.connection = Some((connection, statements));
         self.node.report_up();
         self.in_doubt.take().ok_or(Failure::Damaged)
@@ -261,7 +266,7 @@ impl Lane {
         let last: i64 = row.try_get(0)?;
         let is_committed = self.in_doubt.is_some() && last == self.last_group + 1;
         let group = if is_committed { last } else { self.last_group };
-        if last < self.last_group {
+        if last < self.durable_group {
             tracing::error!(
                 "the database has lost commits that it had confirmed: it was restored, or a standby without them was \
                  promoted"
@@ -271,7 +276,7 @@ impl Lane {
         confirm(&connection, node, self.number, group).await?;
         let statements = WriterStatements::prepare(&connection, schema).await.map_err(Failure::Connection)?;
         // Only now: if this fails or takes too long, the next connection has to find the same.
-        self.last_group = group;
+        (self.last_group, self.durable_group) = (group, group);
         Ok(((connection, statements), is_committed))
     }
 }
