@@ -227,7 +227,10 @@ impl Readers {
         match timeout(TIMEOUT, reading).await {
             Ok(result) => result,
             Err(_) => {
-                *slot.lock().await = None;
+                // If it is locked, another read is connecting anew.
+                if let Ok(mut slot) = slot.try_lock() {
+                    *slot = None;
+                }
                 Err(StoreError::Unavailable)
             }
         }
