@@ -4,7 +4,7 @@
 //! that stop servers start their own.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails must stop the test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails must stop the test")]
 
 mod cluster;
 mod faults;
@@ -331,6 +331,28 @@ fn two_nodes_create_the_same_inbox() {
         assert!(created.await.unwrap().is_ok());
         append(&store, 1).await.unwrap();
         assert_eq!(stored(&store).await, [(Position::new(1001), 1)]);
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_store_closes_while_its_server_is_away() {
+    let directory = Directory::create();
+    let mut server = directory.server();
+    let store = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(&server.url(), 2)).await.unwrap();
+        seed(&store).await;
+        store
+    });
+    server.stop("QUIT");
+    let results: Vec<_> =
+        (0..20).map(|number| RUNTIME.spawn(submit(&store, vec![Op::Append(message(1, number))]))).collect();
+    store.close();
+    RUNTIME.block_on(async {
+        for result in results {
+            assert_eq!(timeout(PATIENCE, result).await.unwrap().unwrap(), Err(StoreError::Unavailable));
+        }
+        assert_eq!(append(&store, 30).await, Err(StoreError::Unavailable));
     });
 }
 
