@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
 
+#[path = "shared/operations.rs"]
 mod operations;
 
 use operations::{all_inboxes, assert_same, check, commit, entries, entry, operations, quota, step};

@@ -6,7 +6,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine itself")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails must stop the test")]
 
+#[path = "shared/cluster.rs"]
 mod cluster;
+#[path = "shared/faults.rs"]
 mod faults;
 
 use cluster::{Directory, PATIENCE, RUNTIME, Server, client, query, query_until_other, until, until_row};

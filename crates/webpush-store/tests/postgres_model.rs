@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails must stop the test")]
 
+#[path = "shared/operations.rs"]
 mod operations;
+#[path = "shared/translated.rs"]
 mod translated;
 
 use operations::{all_inboxes, assert_same, check, commit, entries, entry, operations, quota, step, submit};
@@ -29,7 +31,9 @@ static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
 /// Operations in a commit that restores records.
 const RESTORED_TOGETHER: usize = 7;
 
-/// Returns options for a new schema. One connection, so that commits are applied in the order of submission.
+/// Returns options for a new schema.
+///
+/// There is one connection, so that commits are applied in the order of submission.
 fn options(quota: Quota) -> Options {
     let url = std::env::var("WEBPUSH_TEST_POSTGRES").expect("run it by cargo xtask postgres");
     let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);

@@ -21,7 +21,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::ToSql;
 
-/// Time after which the submitters of a group are told that its outcome is unknown. Commits wait for a lane no longer.
+/// Time after which the submitters of a group are told that its outcome is unknown.
+///
+/// Commits wait for a lane no longer than this.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a lane looks for submitters that have waited too long while it waits for the server.
 const CHECK: Duration = Duration::from_millis(500);

@@ -132,7 +132,7 @@ impl<'d> Server<'d> {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Sends a signal to the server: QUIT ends it as a crash does, INT after it has disconnected its clients.
+    /// Sends a signal: QUIT ends the server as a crash does, INT lets it stop first.
     pub(crate) fn signal(&self, signal: &str) {
         let process = self.process.as_ref().unwrap();
         output(Command::new("sh").args([

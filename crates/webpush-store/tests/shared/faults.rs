@@ -1,4 +1,4 @@
-//! What the tests of faults share: a database for each, numbered messages, and an observer.
+//! Parts of the tests of faults: a database for each, numbered messages, and an observer.
 
 use crate::cluster::{client, query};
 use bytes::Bytes;
