@@ -89,7 +89,7 @@ statements! {
         update_inboxes: "UPDATE @.inbox i SET last = k.last, entries = k.entries, body_bytes = k.body_bytes
             FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[]) AS k (id, last, entries, body_bytes)
             WHERE i.id = k.id",
-        /// Fails if another node has created one of them since they were looked for; the group is tried again then.
+        /// Fails if another node has created one of them meanwhile. The group is tried again then.
         insert_inboxes: "INSERT INTO @.inbox SELECT * FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int2[],
                 $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int4[], $10::int4[])",
         put_inboxes: "INSERT INTO @.inbox SELECT * FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int2[],
