@@ -1,6 +1,6 @@
 //! Measures how many messages a second the store on PostgreSQL makes durable.
 //!
-//! For comparison, bare statements over as many connections insert messages of the same size: each takes the positions of
+//! For comparison, bare statements over the same number of connections insert messages of the same size: each takes the positions of
 //! a batch from the rows of its inboxes, and is a transaction of its own.
 //!
 //! `cargo xtask postgres --standbys 2 -- cargo run --release -p webpush-store --example postgres_puts`
@@ -22,7 +22,7 @@ use webpush_core::message::{Draft, Outcome};
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
-use webpush_store::postgres::{Options, PostgresStore};
+use webpush_store::postgres::{PostgresOptions, PostgresStore};
 use webpush_store::{Applied, Durability, Op, Store, StoreError};
 
 const ROUND: Duration = Duration::from_secs(5);
@@ -32,12 +32,12 @@ const CONNECTIONS: usize = 4;
 const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([2; 16]);
 
 /// The result of one measurement.
-struct Measured {
+struct Measurement {
     rate: f64,
     latencies: Vec<Duration>,
 }
 
-impl Measured {
+impl Measurement {
     fn percentile(&self, percent: usize) -> f64 {
         let index = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
         self.latencies.get(index).map_or(0.0, Duration::as_secs_f64) * 1000.0
@@ -56,8 +56,9 @@ async fn main() {
         let bare = bare(&url, in_flight).await;
         let puts = drive(&store, in_flight, false).await;
         let pairs = drive(&store, in_flight, true).await;
-        let span =
-            |measured: &Measured| format!("{:.1} / {:.1}", measured.percentile(50), measured.percentile(99));
+        let span = |measured: &Measurement| {
+            format!("{:.1} / {:.1}", measured.percentile(50), measured.percentile(99))
+        };
         println!(
             "{in_flight:>9} {:>9.0} {:>16} {:>9.0} {:>16} {:>6.2} {:>9.0} {:>16}",
             bare.rate,
@@ -81,7 +82,12 @@ fn agent(number: u64) -> InboxId {
 
 async fn seeded(url: &str) -> Arc<PostgresStore> {
     let schema = format!("puts_{}", std::process::id());
-    let options = Options { url: url.to_owned(), schema, connections: CONNECTIONS, ..Options::default() };
+    let options = PostgresOptions {
+        url: url.to_owned(),
+        schema,
+        connections: CONNECTIONS,
+        ..PostgresOptions::default()
+    };
     let store = PostgresStore::open(options).await.expect("the store opens");
     for first in (0..AGENTS).step_by(200) {
         let ops = (first..first + 200).flat_map(|number| {
@@ -123,7 +129,7 @@ fn draft(number: u64) -> Draft {
 }
 
 /// Keeps this many messages in flight, each settled at once if `settles`.
-async fn drive(store: &Arc<PostgresStore>, in_flight: u64, settles: bool) -> Measured {
+async fn drive(store: &Arc<PostgresStore>, in_flight: u64, settles: bool) -> Measurement {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let begun = Instant::now();
     let workers: Vec<_> = (0..in_flight)
@@ -152,18 +158,18 @@ async fn collect(
     begun: Instant,
     workers: Vec<tokio::task::JoinHandle<Vec<Duration>>>,
     batch: u64,
-) -> Measured {
+) -> Measurement {
     let mut latencies = Vec::new();
     for worker in workers {
         latencies.extend(worker.await.expect("it does not panic"));
     }
     let rate = latencies.len() as f64 * batch as f64 / begun.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    Measured { rate, latencies }
+    Measurement { rate, latencies }
 }
 
-/// Inserts batches by bare statements over as many connections as the store has.
-async fn bare(url: &str, in_flight: u64) -> Measured {
+/// Inserts batches by bare statements, over the same number of connections.
+async fn bare(url: &str, in_flight: u64) -> Measurement {
     let schema = format!("bare_{}_{in_flight}", std::process::id());
     let connections = (CONNECTIONS as u64).min(in_flight);
     let batch = in_flight / connections;

@@ -3,9 +3,9 @@
 use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::OutboundEntry;
 
-/// Something that the sessions of other handles have to know; sent with [`Store::notify`](crate::Store::notify).
+/// Something that the sessions of other handles have to know.
 ///
-/// Notices are not durable. They may be lost, in which case the other handles hear [`missed`].
+/// Sent with [`Store::notify`](crate::Store::notify). Notices are not durable. They may be lost, in which case the other handles hear [`missed`].
 ///
 /// [`missed`]: crate::CommitObserver::missed
 #[derive(Clone, Debug, PartialEq, Eq)]

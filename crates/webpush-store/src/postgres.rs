@@ -40,14 +40,14 @@ mod working_set;
 mod write;
 
 pub use live_nodes::LiveNode;
-pub use options::{OpenError, Options};
+pub use options::{DatabaseError, PostgresOptions};
 pub use sealing_keys::SealingKeyTable;
 
 use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
     Store, StoreError,
 };
-use connect::Connector;
+use connect::DatabaseConnector;
 use lane::Lane;
 use node::Node;
 use queue::{Commit, Refused};
@@ -87,15 +87,17 @@ struct Tasks {
 }
 
 impl PostgresStore {
-    /// Connects, and creates the tables if there are none. Must be called within a Tokio runtime, which runs its tasks.
+    /// Connects, and creates the tables if there are none.
+    ///
+    /// Must be called within a Tokio runtime, which runs its tasks.
     ///
     /// # Errors
-    /// Fails with an [`OpenError`] if an option is wrong or the database cannot be used.
-    pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let connector = Connector::new(&options)?;
+    /// Fails with a [`DatabaseError`] if an option is wrong or the database cannot be used.
+    pub async fn open(options: PostgresOptions) -> Result<Self, DatabaseError> {
+        let connector = DatabaseConnector::new(&options)?;
         let connection = connector.connect("webpush-open").await?;
         schema::migrate(&connection, &options.schema).await?;
-        let id = options.env.random().map_err(|error| OpenError::Option(error.to_string()))?;
+        let id = options.env.random().map_err(|error| DatabaseError::Option(error.to_string()))?;
         listen::check(&connector, &options.schema, id).await?;
         Ok(Self::start(id, options, connector, Handle::current()))
     }
@@ -107,7 +109,7 @@ impl PostgresStore {
     #[must_use]
     pub fn handle(&self) -> Self {
         let options = self.node.options.clone();
-        let (Ok(connector), Ok(id)) = (Connector::new(&options), options.env.random()) else {
+        let (Ok(connector), Ok(id)) = (DatabaseConnector::new(&options), options.env.random()) else {
             unreachable!("the options were accepted when this handle was opened")
         };
         Self::start(id, options, connector, self.runtime.clone())
@@ -119,7 +121,7 @@ impl PostgresStore {
         SealingKeyTable { node: Arc::clone(&self.node), readers: Arc::clone(&self.readers) }
     }
 
-    fn start(id: [u8; 16], options: Options, connector: Connector, runtime: Handle) -> Self {
+    fn start(id: [u8; 16], options: PostgresOptions, connector: DatabaseConnector, runtime: Handle) -> Self {
         let (sender, notices) = mpsc::unbounded_channel();
         let count = i16::try_from(options.connections).unwrap_or(i16::MAX).max(1);
         let node = Arc::new(Node::new(id, options, connector, sender));
@@ -213,7 +215,9 @@ impl Store for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Refuses further commits, and returns a future that completes the submitted ones; `None` if it was called before.
+    /// Refuses further commits, and returns a future that completes the submitted ones.
+    ///
+    /// `None` if it was called before.
     fn closing(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let node = Arc::clone(&self.node);
         node.close();

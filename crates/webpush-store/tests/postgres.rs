@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Handle, Runtime};
-use webpush_store::postgres::{Options, PostgresStore};
+use webpush_store::postgres::{PostgresOptions, PostgresStore};
 use webpush_store::{Backend, Quota};
 
 /// Runs the tasks of all stores.
@@ -17,11 +17,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a ru
 static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
 
 /// Returns options for a new schema.
-fn options() -> Options {
+fn options() -> PostgresOptions {
     let url = std::env::var("WEBPUSH_TEST_POSTGRES").expect("run it by cargo xtask postgres");
     let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
     let schema = format!("test_{}_{number}", std::process::id());
-    Options { url, schema, connections: 2, ..Options::default() }
+    PostgresOptions { url, schema, connections: 2, ..PostgresOptions::default() }
 }
 
 fn fresh() -> impl Fn(Quota) -> Backend {
@@ -30,7 +30,7 @@ fn fresh() -> impl Fn(Quota) -> Backend {
     let entered = RUNTIME.enter();
     move |quota| {
         let _ = &entered;
-        let options = Options { quota, ..options.clone() };
+        let options = PostgresOptions { quota, ..options.clone() };
         Handle::current().block_on(PostgresStore::open(options)).expect("the store opens").into()
     }
 }

@@ -19,7 +19,7 @@ use translated::Translated;
 use webpush_core::time::Timestamp;
 use webpush_store::contract::block_on;
 use webpush_store::memory::MemoryStore;
-use webpush_store::postgres::{Options, PostgresStore};
+use webpush_store::postgres::{PostgresOptions, PostgresStore};
 use webpush_store::{Applied, Detail, Durability, Op, Quota, Record, Store};
 
 /// Runs the tasks of all stores.
@@ -34,19 +34,19 @@ const RESTORED_TOGETHER: usize = 7;
 /// Returns options for a new schema.
 ///
 /// There is one connection, so that commits are applied in the order of submission.
-fn options(quota: Quota) -> Options {
+fn options(quota: Quota) -> PostgresOptions {
     let url = std::env::var("WEBPUSH_TEST_POSTGRES").expect("run it by cargo xtask postgres");
     let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
     let schema = format!("model_{}_{number}", std::process::id());
-    Options { url, schema, quota, connections: 1, ..Options::default() }
+    PostgresOptions { url, schema, quota, connections: 1, ..PostgresOptions::default() }
 }
 
-fn open(options: &Options) -> PostgresStore {
+fn open(options: &PostgresOptions) -> PostgresStore {
     RUNTIME.block_on(PostgresStore::open(options.clone())).unwrap()
 }
 
 /// Removes the schema of a store that is closed.
-fn drop_schema(options: &Options) {
+fn drop_schema(options: &PostgresOptions) {
     RUNTIME.block_on(async {
         let (client, connection) =
             tokio_postgres::connect(&options.url, tokio_postgres::NoTls).await.unwrap();
@@ -65,7 +65,7 @@ fn restore(store: &PostgresStore, records: Vec<Record>) -> Vec<Applied> {
 }
 
 /// Puts all records of the store into a new one, and the same records over themselves.
-fn copied(store: &PostgresStore, options: &Options) -> PostgresStore {
+fn copied(store: &PostgresStore, options: &PostgresOptions) -> PostgresStore {
     let records: Vec<Record> =
         block_on(store.snapshot(&Detail::EVERYTHING)).unwrap().collect::<Result<_, _>>().unwrap();
     let copy = open(options);
@@ -119,7 +119,7 @@ proptest! {
                 assert_eq!(expected, store.translated(applied));
             }
             if number == copy {
-                options = Options { quota: options.quota, ..second.clone() };
+                options = PostgresOptions { quota: options.quota, ..second.clone() };
                 let copy = copied(store.inner(), &options);
                 store.replace(copy);
                 // A copy does not know the IDs of removed messages, like a store that was reopened.

@@ -60,7 +60,24 @@ const PURE: &[(&str, &[&str])] = &[
     // Nothing with sockets, files, a clock, randomness, tasks, logs or metrics.
     ("webpush-core", &["base64", "bytes", "cidr", "http", "httpdate", "serde", "serde_json", "time"]),
     // An engine and a log, but no async runtime.
-    ("webpush-store", &["bytes", "fjall", "hashbrown", "lsm-tree", "rustix", "tracing", "xxhash-rust"]),
+    (
+        "webpush-store",
+        &[
+            "bytes",
+            "fjall",
+            "futures-util",
+            "hashbrown",
+            "lsm-tree",
+            "rustix",
+            "rustls",
+            "rustls-native-certs",
+            "tokio",
+            "tokio-postgres",
+            "tokio-postgres-rustls",
+            "tracing",
+            "xxhash-rust",
+        ],
+    ),
 ];
 
 /// Checks a manifest; other files have no breach.

@@ -18,7 +18,7 @@ use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::block_on;
 use webpush_store::memory::MemoryStore;
-use webpush_store::postgres::{Options, PostgresStore};
+use webpush_store::postgres::{PostgresOptions, PostgresStore};
 use webpush_store::{Applied, Detail, Durability, Op, Store};
 
 const RECEIPTS: InboxId = InboxId::from_bytes([9; 16]);
@@ -156,11 +156,11 @@ fn after_a_pass_a_database_is_equal() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     // Reads need the timer of the runtime on this thread.
     let _entered = runtime.enter();
-    let options = Options {
+    let options = PostgresOptions {
         url: std::env::var("WEBPUSH_TEST_POSTGRES").expect("run it by cargo xtask postgres"),
         schema: format!("test_migration_{}", std::process::id()),
         quota: UNLIMITED,
-        ..Options::default()
+        ..PostgresOptions::default()
     };
     let database: Backend = runtime.block_on(PostgresStore::open(options)).unwrap().into();
     let memory: Backend = MemoryStore::default().into();

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use webpush_admin::sealing_keys::KeySource;
 use webpush_core::env::Env;
 use webpush_service::shared_keys::{KeyTable, SharedKeys, WrappedKey};
-use webpush_store::postgres::{OpenError, Options, PostgresStore, SealingKeyTable};
+use webpush_store::postgres::{DatabaseError, PostgresOptions, PostgresStore, SealingKeyTable};
 use webpush_store::{Backend, Quota};
 
 /// How long a start waits for the database. The service manager gives it 90 s by default.
@@ -40,11 +40,13 @@ pub(super) async fn open(config: &StoreConfig, quota: Quota, env: &Env) -> anyho
 /// Opens the database once it can be reached.
 ///
 /// When all machines start again, it may take longer than this program.
-async fn retry<T, F: Future<Output = Result<T, OpenError>>>(open: impl Fn() -> F) -> Result<T, OpenError> {
+async fn retry<T, F: Future<Output = Result<T, DatabaseError>>>(
+    open: impl Fn() -> F,
+) -> Result<T, DatabaseError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match open().await {
-            Err(error @ OpenError::Connect(_)) if Instant::now() < deadline => {
+            Err(error @ DatabaseError::Connect(_)) if Instant::now() < deadline => {
                 tracing::warn!("cannot use the database yet: {error}; retrying");
                 sleep(RETRY).await;
             }
@@ -62,8 +64,8 @@ pub(crate) fn options(
     node_name: String,
     quota: Quota,
     env: &Env,
-) -> anyhow::Result<Options> {
-    Ok(Options {
+) -> anyhow::Result<PostgresOptions> {
+    Ok(PostgresOptions {
         url: config.url.expose().to_owned(),
         password: config.password()?.map(|password| password.expose().to_owned()),
         ca: config.ca()?,
@@ -110,14 +112,14 @@ mod tests {
         let attempts = Cell::new(0);
         let opened = retry(async || {
             attempts.set(attempts.get() + 1);
-            if attempts.get() < 10 { Err(OpenError::Connect("refused".to_owned())) } else { Ok(()) }
+            if attempts.get() < 10 { Err(DatabaseError::Connect("refused".to_owned())) } else { Ok(()) }
         });
         assert!(opened.await.is_ok());
         let start = Instant::now();
-        let never = retry(async || Err::<(), _>(OpenError::Connect("refused".to_owned())));
+        let never = retry(async || Err::<(), _>(DatabaseError::Connect("refused".to_owned())));
         assert!(never.await.is_err() && start.elapsed() >= PATIENCE);
         let start = Instant::now();
-        let wrong = retry(async || Err::<(), _>(OpenError::Option("wrong".to_owned())));
+        let wrong = retry(async || Err::<(), _>(DatabaseError::Option("wrong".to_owned())));
         assert!(wrong.await.is_err() && start.elapsed().is_zero(), "waiting would not help");
     }
 }

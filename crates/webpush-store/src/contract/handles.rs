@@ -14,12 +14,12 @@ const RESEND: Duration = Duration::from_millis(50);
 /// Records the events and notices that it hears.
 #[derive(Default)]
 struct Journal {
-    heard: Mutex<Heard>,
+    heard: Mutex<JournalEntries>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Heard {
+struct JournalEntries {
     events: Vec<(Origin, Vec<Applied>)>,
     notices: Vec<Notice>,
 }
@@ -47,7 +47,7 @@ impl Journal {
         journal
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn heard(&self) -> MutexGuard<'_, JournalEntries> {
         self.heard.lock().expect("nobody panics with it")
     }
 
@@ -73,7 +73,7 @@ impl Journal {
 
     /// Waits for the event of another handle, or for the notice that takes its place.
     fn wait_for_other(&self, applied: &[Applied], notice: &Notice) {
-        let is_it = |heard: &Heard| {
+        let is_it = |heard: &JournalEntries| {
             heard.events.iter().any(|(origin, all)| *origin == Origin::Other && all == applied)
                 || heard.notices.contains(notice)
         };
@@ -90,7 +90,9 @@ fn position_of(applied: &Applied) -> Position {
     }
 }
 
-/// Two writers to one inbox lose nothing: each position is assigned once, in the order in which a handle submits.
+/// Two writers to one inbox lose nothing.
+///
+/// Each position is assigned once, in the order in which a handle submits.
 pub async fn two_handles_write_to_one_inbox(open: Open<'_>) {
     let store = seeded(open).await;
     let other = store.handle();
@@ -150,7 +152,7 @@ pub async fn two_threads_write_to_one_inbox(open: Open<'_>) {
     assert_eq!(all.len(), 40);
 }
 
-/// An observer sees every commit of its own handle, before the submitter gets the result, until the handle is closed.
+/// An observer sees every commit of its own handle until that is closed, before the submitter.
 ///
 /// It hears of the commits of others by events or by notices.
 pub async fn a_watch_sees_every_handle(open: Open<'_>) {

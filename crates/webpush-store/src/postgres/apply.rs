@@ -15,9 +15,9 @@ use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
 use webpush_core::subscription::Subscription;
 
-/// What a group changes, and the result of each of its operations.
+/// The changes of a group, and the result of each of its operations.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub(super) struct GroupChanges {
     /// The rows after the group.
     pub(super) rows: WorkingSet,
     /// Inboxes whose row changed.
@@ -34,7 +34,7 @@ pub(super) struct Changes {
     pub(super) appended: BTreeMap<(InboxId, MessageId), Position>,
     /// The results, one list for each commit.
     pub(super) results: Vec<Vec<Applied>>,
-    /// What sessions elsewhere have to know.
+    /// Notices to the sessions of other nodes.
     pub(super) notices: Vec<Notice>,
     /// Receipts dropped by the current operation.
     receipts_dropped: usize,
@@ -51,8 +51,9 @@ pub(super) fn apply(
     quota: &Quota,
     commits: &[Vec<Op>],
     appended: &dyn Fn(InboxId, MessageId) -> Option<Position>,
-) -> Result<Changes, Need> {
-    let mut applier = Applier { quota, earlier: appended, changes: Changes { rows, ..Changes::default() } };
+) -> Result<GroupChanges, Need> {
+    let mut applier =
+        Applier { quota, earlier: appended, changes: GroupChanges { rows, ..GroupChanges::default() } };
     for ops in commits {
         let results = ops.iter().map(|op| applier.apply(op)).collect::<Result<Vec<_>, _>>()?;
         applier.changes.results.push(results);
@@ -64,7 +65,7 @@ pub(super) fn apply(
 struct Applier<'a> {
     quota: &'a Quota,
     earlier: &'a dyn Fn(InboxId, MessageId) -> Option<Position>,
-    changes: Changes,
+    changes: GroupChanges,
 }
 
 impl Applier<'_> {
@@ -219,7 +220,7 @@ impl Applier<'_> {
     }
 }
 
-impl Changes {
+impl GroupChanges {
     /// Returns true if positions were assigned, which clients may see before a lazy commit is durable.
     pub(super) fn assigns_positions(&self) -> bool {
         !self.appended.is_empty() || !self.inserted.is_empty()

@@ -1,23 +1,17 @@
 //! Connections to the server that accepts writes.
 
-use super::options::{OpenError, Options};
+use super::options::{DatabaseError, HOST_TIMEOUT, PostgresOptions};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-/// Time for one host to accept a connection and to authenticate.
-pub(super) const HOST_TIMEOUT: Duration = Duration::from_secs(3);
-/// Time after which a peer that does not acknowledge data is given up.
-pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Settings of every connection.
 ///
@@ -29,7 +23,7 @@ const SETTINGS: &str = "SET lock_timeout = '4s'; SET statement_timeout = '8s'; \
     SET jit = off; SET client_min_messages = warning";
 
 /// Connects to the first host that accepts writes.
-pub(super) struct Connector {
+pub(super) struct DatabaseConnector {
     hosts: Vec<Config>,
     tls: MakeRustlsConnect,
     /// The host that accepted writes last.
@@ -37,7 +31,7 @@ pub(super) struct Connector {
 }
 
 /// A connection to PostgreSQL.
-pub(super) struct Connection {
+pub(super) struct DatabaseConnection {
     pub(super) client: Client,
     /// Warnings received so far.
     ///
@@ -46,27 +40,27 @@ pub(super) struct Connection {
     driver: AbortHandle,
 }
 
-impl Connection {
+impl DatabaseConnection {
     pub(super) fn warnings(&self) -> u64 {
         self.warnings.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Connection {
+impl Drop for DatabaseConnection {
     fn drop(&mut self) {
         // Closes the socket even if the server does not respond.
         self.driver.abort();
     }
 }
 
-impl Connector {
+impl DatabaseConnector {
     /// Reads the options.
     ///
     /// # Errors
-    /// Fails with [`OpenError::Option`].
-    pub(super) fn new(options: &Options) -> Result<Self, OpenError> {
+    /// Fails with [`DatabaseError::Option`].
+    pub(super) fn new(options: &PostgresOptions) -> Result<Self, DatabaseError> {
         let hosts = options.hosts()?;
-        let tls = hosts.iter().any(Options::may_use_tls);
+        let tls = hosts.iter().any(PostgresOptions::may_use_tls);
         let roots = match &options.ca {
             Some(pem) => own_roots(pem)?,
             None if tls => system_roots(),
@@ -75,7 +69,7 @@ impl Connector {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| OpenError::Option(error.to_string()))?
+            .map_err(|error| DatabaseError::Option(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self { hosts, tls: MakeRustlsConnect::new(config), last: AtomicUsize::new(0) })
@@ -84,20 +78,20 @@ impl Connector {
     /// Opens a connection for statements.
     ///
     /// # Errors
-    /// Fails with [`OpenError::Connect`] if no host accepts writes.
-    pub(super) async fn connect(&self, name: &str) -> Result<Connection, OpenError> {
+    /// Fails with [`DatabaseError::Connect`] if no host accepts writes.
+    pub(super) async fn connect(&self, name: &str) -> Result<DatabaseConnection, DatabaseError> {
         self.connect_with(name, None).await
     }
 
     /// Opens a connection whose notifications go to `notifications`, which closes with the connection.
     ///
     /// # Errors
-    /// Fails with [`OpenError::Connect`] if no host accepts writes.
+    /// Fails with [`DatabaseError::Connect`] if no host accepts writes.
     pub(super) async fn listen(
         &self,
         name: &str,
         notifications: mpsc::UnboundedSender<Notification>,
-    ) -> Result<Connection, OpenError> {
+    ) -> Result<DatabaseConnection, DatabaseError> {
         self.connect_with(name, Some(notifications)).await
     }
 
@@ -105,7 +99,7 @@ impl Connector {
         &self,
         name: &str,
         notifications: Option<mpsc::UnboundedSender<Notification>>,
-    ) -> Result<Connection, OpenError> {
+    ) -> Result<DatabaseConnection, DatabaseError> {
         let first = self.last.load(Ordering::Relaxed);
         let mut failure = String::new();
         for step in 0..self.hosts.len() {
@@ -121,7 +115,7 @@ impl Connector {
             // The caller may not have the time to wait for all hosts: then it goes on here.
             self.last.store((index + 1) % self.hosts.len(), Ordering::Relaxed);
         }
-        Err(OpenError::Connect(failure))
+        Err(DatabaseError::Connect(failure))
     }
 
     async fn host(
@@ -129,18 +123,18 @@ impl Connector {
         index: usize,
         name: &str,
         notifications: Option<mpsc::UnboundedSender<Notification>>,
-    ) -> Result<Connection, String> {
+    ) -> Result<DatabaseConnection, String> {
         let mut config = self.hosts[index].clone();
         config.application_name(name);
         let warnings = Arc::new(AtomicU64::new(0));
-        let (client, driver) = if Options::may_use_tls(&config) {
+        let (client, driver) = if PostgresOptions::may_use_tls(&config) {
             let (client, connection) = config.connect(self.tls.clone()).await.map_err(describe)?;
             (client, drive(connection, Arc::clone(&warnings), notifications))
         } else {
             let (client, connection) = config.connect(NoTls).await.map_err(describe)?;
             (client, drive(connection, Arc::clone(&warnings), notifications))
         };
-        let connection = Connection { client, warnings, driver };
+        let connection = DatabaseConnection { client, warnings, driver };
         prepare(&connection.client).await?;
         Ok(connection)
     }
@@ -196,9 +190,9 @@ where
     driver.abort_handle()
 }
 
-fn own_roots(pem: &[u8]) -> Result<RootCertStore, OpenError> {
+fn own_roots(pem: &[u8]) -> Result<RootCertStore, DatabaseError> {
     let unusable =
-        || OpenError::Option("the file of its authorities has no certificate in PEM form".to_owned());
+        || DatabaseError::Option("the file of its authorities has no certificate in PEM form".to_owned());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         roots.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;

@@ -5,8 +5,8 @@
 //! outcome. It connects again, waits for the lock of its row, which the transaction holds until it has ended, and reads
 //! there whether the group was committed. So a group is never applied twice, and never confirmed unless it is durable.
 
-use super::apply::{Changes, apply};
-use super::connect::{Connection, describe};
+use super::apply::{GroupChanges, apply};
+use super::connect::{DatabaseConnection, describe};
 use super::load::{LoadError, Needs, load, load_need};
 use super::node::Node;
 use super::queue::{Commit, Group};
@@ -38,7 +38,9 @@ const REFUSALS: usize = 4;
 const CREATE_ROW: &str = "INSERT INTO @.lane VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
 const LOCK_ROW: &str = "SELECT last_group FROM @.lane WHERE node = $1 AND number = $2 FOR UPDATE";
 const SET_ROW: &str = "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2";
-/// Positions that clients saw may be unknown to this database: it was promoted, or restored from a backup.
+/// Raises the floor of positions if the database was promoted, or restored from a backup.
+///
+/// Positions that clients saw may be unknown to it.
 const RAISE_FLOOR: &str =
     "UPDATE @.state s SET floor = CASE WHEN s.history = '' THEN s.floor ELSE s.floor + (1::int8 << 32) END,
         history = h.history
@@ -50,13 +52,13 @@ const RAISE_FLOOR: &str =
 pub(super) struct Lane {
     node: Arc<Node>,
     number: i16,
-    connection: Option<(Connection, WriterStatements)>,
+    connection: Option<(DatabaseConnection, WriterStatements)>,
     /// The number of the last group that was committed.
     last_group: i64,
     /// The number of the last group that was durable. Lazy ones after it may be lost.
     durable_group: i64,
     /// The changes of the next group, once its COMMIT was sent and while its outcome is unknown.
-    in_doubt: Option<Box<Changes>>,
+    in_doubt: Option<Box<GroupChanges>>,
 }
 
 /// Why an attempt to commit a group failed.
@@ -137,7 +139,7 @@ impl Lane {
         is_lazy: bool,
         deadline: Instant,
         submitters: &mut Option<Vec<Submitter>>,
-    ) -> Result<Box<Changes>, StoreError> {
+    ) -> Result<Box<GroupChanges>, StoreError> {
         let node = Arc::clone(&self.node);
         let (mut failures, mut refusals) = (0, 0);
         loop {
@@ -174,15 +176,15 @@ impl Lane {
         }
     }
 
-    /// Connects if necessary, which resolves the doubt about an earlier attempt, then makes another one if it is wanted.
+    /// Connects if necessary, then makes an attempt if it is wanted.
     ///
-    /// Returns `None` if the operations were not committed and no other attempt is wanted.
+    /// Connecting resolves the doubt about an earlier attempt. Returns `None` if the operations were not committed and no other attempt is wanted.
     async fn step(
         &mut self,
         ops: &[Vec<Op>],
         is_lazy: bool,
         is_wanted: bool,
-    ) -> Result<Option<Box<Changes>>, Failure> {
+    ) -> Result<Option<Box<GroupChanges>>, Failure> {
         if !is_wanted && self.in_doubt.is_none() {
             return Ok(None);
         }
@@ -210,10 +212,10 @@ impl Lane {
     /// Makes one attempt. The connection is kept if it succeeds.
     async fn attempt(
         &mut self,
-        (connection, statements): (Connection, WriterStatements),
+        (connection, statements): (DatabaseConnection, WriterStatements),
         ops: &[Vec<Op>],
         is_lazy: bool,
-    ) -> Result<Box<Changes>, Failure> {
+    ) -> Result<Box<GroupChanges>, Failure> {
         let warnings = connection.warnings();
         let group = self.last_group + 1;
         let mut rows = WorkingSet::default();
@@ -223,7 +225,7 @@ impl Lane {
             biased;
             async { connection.client.batch_execute("BEGIN").await.map_err(Failure::from) },
             async { connection.client.execute(&statements.begin_group, &key).await.map_err(Failure::from) },
-            async { load(&connection, &statements, Needs::of(ops), &mut rows).await.map_err(Failure::from) },
+            async { load(&connection, &statements, Needs::for_commits(ops), &mut rows).await.map_err(Failure::from) },
         )?;
         if begun != 1 {
             return Err(Failure::Connection("another process uses the row of this connection".to_owned()));
@@ -251,7 +253,7 @@ impl Lane {
     }
 
     /// Connects, and returns true if the group in doubt was committed.
-    async fn connect(&mut self) -> Result<((Connection, WriterStatements), bool), Failure> {
+    async fn connect(&mut self) -> Result<((DatabaseConnection, WriterStatements), bool), Failure> {
         let node = &self.node;
         let schema = &node.options.schema;
         let connection = node
@@ -283,7 +285,7 @@ impl Lane {
     }
 }
 
-fn complete(node: &Node, changes: Changes, submitters: Option<Vec<Submitter>>) {
+fn complete(node: &Node, changes: GroupChanges, submitters: Option<Vec<Submitter>>) {
     node.recent.add(changes.appended);
     match submitters {
         Some(submitters) => {
@@ -321,7 +323,12 @@ fn fail_late(node: &Node, deadline: Instant, submitters: &mut Option<Vec<Submitt
 }
 
 /// Writes the row of a lane durably. Everything committed before is durable then.
-async fn confirm(connection: &Connection, node: &Node, number: i16, group: i64) -> Result<(), Failure> {
+async fn confirm(
+    connection: &DatabaseConnection,
+    node: &Node,
+    number: i16,
+    group: i64,
+) -> Result<(), Failure> {
     let warnings = connection.warnings();
     let key: [&(dyn ToSql + Sync); 3] = [&Uuid(node.id), &number, &group];
     connection.client.execute(&SET_ROW.replace('@', &node.options.schema), &key).await?;

@@ -1,9 +1,9 @@
 //! Hears the notices of other nodes, and which nodes there are.
 
-use super::connect::{Connection, Connector, describe};
+use super::connect::{DatabaseConnection, DatabaseConnector, describe};
 use super::node::Node;
 use super::notice_codec::decode;
-use super::options::OpenError;
+use super::options::DatabaseError;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -68,10 +68,10 @@ async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
 }
 
 async fn open(
-    connector: &Connector,
+    connector: &DatabaseConnector,
     schema: &str,
     sender: mpsc::UnboundedSender<Notification>,
-) -> Result<Connection, String> {
+) -> Result<DatabaseConnection, String> {
     let connection = connector.listen("webpush-listener", sender).await.map_err(|error| error.to_string())?;
     let start = format!("SET synchronous_commit = off; LISTEN {schema}");
     connection.client.batch_execute(&start).await.map_err(describe)?;
@@ -88,7 +88,7 @@ fn hear(node: &Node, notification: &Notification) {
 }
 
 /// Records that this node is alive, and returns all that are.
-async fn beat(node: &Node, connection: &Connection) -> Result<Nodes, String> {
+async fn beat(node: &Node, connection: &DatabaseConnection) -> Result<Nodes, String> {
     let schema = &node.options.schema;
     let id = super::values::Uuid(node.id);
     let values: [(&(dyn ToSql + Sync), Type); 4] = [
@@ -129,16 +129,20 @@ pub(super) async fn leave(node: &Node) -> Result<(), String> {
 /// Makes sure that notifications of one connection reach another.
 ///
 /// # Errors
-/// Fails with [`OpenError::Pooler`] if they do not.
-pub(super) async fn check(connector: &Connector, schema: &str, node: [u8; 16]) -> Result<(), OpenError> {
+/// Fails with [`DatabaseError::Pooler`] if they do not.
+pub(super) async fn check(
+    connector: &DatabaseConnector,
+    schema: &str,
+    node: [u8; 16],
+) -> Result<(), DatabaseError> {
     let (sender, mut notifications) = mpsc::unbounded_channel();
-    let listener = open(connector, schema, sender).await.map_err(OpenError::Connect)?;
+    let listener = open(connector, schema, sender).await.map_err(DatabaseError::Connect)?;
     let other = connector.connect("webpush-check").await?;
     // Without notices, so that other nodes ignore it.
     let payload = super::notice_codec::Payload::new(node).encode();
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&schema, Type::TEXT), (&payload, Type::TEXT)];
     let sent = other.client.execute_typed("SELECT pg_notify($1, $2)", &values).await;
-    sent.map_err(|error| OpenError::Refused(describe(error)))?;
+    sent.map_err(|error| DatabaseError::Refused(describe(error)))?;
     let heard = timeout(TIMEOUT, async {
         while let Some(notification) = notifications.recv().await {
             if notification.payload() == payload {
@@ -149,5 +153,5 @@ pub(super) async fn check(connector: &Connector, schema: &str, node: [u8; 16]) -
     });
     let is_heard = heard.await.unwrap_or(false);
     drop(listener);
-    if is_heard { Ok(()) } else { Err(OpenError::Pooler) }
+    if is_heard { Ok(()) } else { Err(DatabaseError::Pooler) }
 }

@@ -1,6 +1,6 @@
 //! Loads the rows that a group needs, and locks its inboxes.
 
-use super::connect::Connection;
+use super::connect::DatabaseConnection;
 use super::queue::{self, GroupKind};
 use super::statements::WriterStatements;
 use super::values::{self, Damaged, Uuid, from_count, from_position, from_topic};
@@ -47,7 +47,7 @@ pub(super) struct Needs {
 
 impl Needs {
     /// Returns what most operations need. The rest is found when they are applied.
-    pub(super) fn of(commits: &[Vec<Op>]) -> Self {
+    pub(super) fn for_commits(commits: &[Vec<Op>]) -> Self {
         let mut needs = Self::default();
         let is_plain = commits.iter().all(|ops| GroupKind::new(ops) == GroupKind::Appends);
         for op in commits.iter().flatten() {
@@ -109,7 +109,7 @@ fn entry_rows(rows: &[Row]) -> Result<Entries, Damaged> {
 
 /// Loads rows into a set. The statements are sent together.
 pub(super) async fn load(
-    connection: &Connection,
+    connection: &DatabaseConnection,
     statements: &WriterStatements,
     needs: Needs,
     set: &mut WorkingSet,
@@ -192,7 +192,7 @@ async fn query_if(
 
 /// Loads a row that was found missing when a group was applied.
 pub(super) async fn load_need(
-    connection: &Connection,
+    connection: &DatabaseConnection,
     statements: &WriterStatements,
     need: Need,
     set: &mut WorkingSet,

@@ -1,8 +1,8 @@
-//! What the tasks of one handle share.
+//! The state that the tasks of one handle share.
 
-use super::connect::Connector;
-use super::options::Options;
-use super::queue::Queue;
+use super::connect::DatabaseConnector;
+use super::options::PostgresOptions;
+use super::queue::CommitQueue;
 use super::recent::RecentMessages;
 use crate::observer::{HandleId, Observers};
 use crate::statistics::Histogram;
@@ -21,13 +21,13 @@ const GROUP_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// One handle to the store, with a name of its own in the database.
 pub(super) struct Node {
     pub(super) id: [u8; 16],
-    pub(super) options: Options,
-    pub(super) connector: Connector,
+    pub(super) options: PostgresOptions,
+    pub(super) connector: DatabaseConnector,
     pub(super) observers: Observers,
     pub(super) handle: HandleId,
-    pub(super) queue: Queue,
+    pub(super) queue: CommitQueue,
     pub(super) recent: RecentMessages,
-    pub(super) gauges: Gauges,
+    pub(super) gauges: NodeGauges,
     /// `None` once the store is closed.
     notices: Mutex<Option<NoticeSender>>,
     is_closed: AtomicBool,
@@ -39,7 +39,7 @@ pub(super) struct Node {
 }
 
 /// Metrics of a handle.
-pub(super) struct Gauges {
+pub(super) struct NodeGauges {
     pub(super) commits: Histogram,
     pub(super) groups: Histogram,
     /// Time from a commit until its notice was sent.
@@ -59,7 +59,12 @@ pub(super) type NoticeSender = mpsc::UnboundedSender<TimedNotice>;
 
 impl Node {
     /// Creates a node with the ID `id`, which must be random.
-    pub(super) fn new(id: [u8; 16], options: Options, connector: Connector, notices: NoticeSender) -> Self {
+    pub(super) fn new(
+        id: [u8; 16],
+        options: PostgresOptions,
+        connector: DatabaseConnector,
+        notices: NoticeSender,
+    ) -> Self {
         let observers = Observers::default();
         Self {
             id,
@@ -67,9 +72,9 @@ impl Node {
             connector,
             handle: observers.new_handle(),
             observers,
-            queue: Queue::default(),
+            queue: CommitQueue::default(),
             recent: RecentMessages::default(),
-            gauges: Gauges {
+            gauges: NodeGauges {
                 commits: Histogram::new(LATENCY_BOUNDS),
                 groups: Histogram::new(GROUP_BOUNDS),
                 notices: Histogram::new(LATENCY_BOUNDS),

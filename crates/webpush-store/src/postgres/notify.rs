@@ -1,6 +1,6 @@
 //! Sends notices to the other nodes.
 
-use super::connect::{Connection, describe};
+use super::connect::{DatabaseConnection, describe};
 use super::node::{Node, TimedNotice};
 use super::notice_codec::Payload;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ fn drop_excess(node: &Node, notices: &mut mpsc::UnboundedReceiver<TimedNotice>) 
     }
 }
 
-async fn send(node: &Node, connection: &mut Option<Connection>, payload: &str) -> Result<(), String> {
+async fn send(node: &Node, connection: &mut Option<DatabaseConnection>, payload: &str) -> Result<(), String> {
     let channel = &node.options.schema;
     let sending = async {
         let open = match connection.take() {

@@ -4,19 +4,28 @@ use crate::{Quota, system};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr as _;
+use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use webpush_core::env::Env;
 
+/// Time for one host to accept a connection and to authenticate.
+pub(super) const HOST_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time after which a peer that does not acknowledge data is given up.
+const PEER_TIMEOUT: Duration = Duration::from_secs(8);
+
 /// Options of a [`PostgresStore`](super::PostgresStore).
 #[derive(Clone)]
-pub struct Options {
-    /// `postgres://user@host1,host2:5433/database?sslmode=require`, with the parameters of
-    /// [`tokio_postgres::Config`]. Of several hosts, the one that accepts writes is used.
+pub struct PostgresOptions {
+    /// `postgres://user@host1,host2:5433/database?sslmode=require`.
+    ///
+    /// With the parameters of [`tokio_postgres::Config`]. Of several hosts, the one that accepts writes is used.
     pub url: String,
     /// The password, if it is not in the URL.
     pub password: Option<String>,
-    /// Certificates of the authorities that sign those of the servers, as PEM. Without it, those of the system.
+    /// Certificates of the authorities that sign those of the servers, as PEM.
+    ///
+    /// Without it, those of the system.
     pub ca: Option<Vec<u8>>,
     /// The schema of the tables. It is created if it does not exist.
     pub schema: String,
@@ -30,7 +39,7 @@ pub struct Options {
     pub env: Env,
 }
 
-impl Default for Options {
+impl Default for PostgresOptions {
     fn default() -> Self {
         Self {
             url: String::new(),
@@ -45,33 +54,33 @@ impl Default for Options {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("PostgresOptions").field("schema", &self.schema).finish_non_exhaustive()
     }
 }
 
 /// Bytes of a schema's name: the limit of PostgreSQL.
 const SCHEMA_BYTES: usize = 63;
 
-impl Options {
+impl PostgresOptions {
     /// Checks the options, and returns the configuration of a connection to each host.
     ///
     /// # Errors
-    /// Fails with [`OpenError::Option`].
-    pub(super) fn hosts(&self) -> Result<Vec<Config>, OpenError> {
+    /// Fails with [`DatabaseError::Option`].
+    pub(super) fn hosts(&self) -> Result<Vec<Config>, DatabaseError> {
         let is_name = |name: &str| {
             name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
                 && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
         };
         if !is_name(&self.schema) || self.schema.len() > SCHEMA_BYTES {
-            return Err(OpenError::Option(format!(
+            return Err(DatabaseError::Option(format!(
                 "'{}' is not a name of a schema: use at most 63 lower-case letters, digits and underscores",
                 self.schema
             )));
         }
         let unreadable = || {
-            OpenError::Option(
+            DatabaseError::Option(
                 "it must be a URL such as postgres://webpush@db1.example,db2.example/webpush".to_owned(),
             )
         };
@@ -109,10 +118,10 @@ impl Options {
             .ssl_mode(ssl_mode(all.get_ssl_mode(), &all.get_hosts()[index]))
             .ssl_negotiation(all.get_ssl_negotiation())
             .channel_binding(all.get_channel_binding())
-            .connect_timeout(super::connect::HOST_TIMEOUT)
-            .tcp_user_timeout(super::connect::PEER_TIMEOUT)
-            .keepalives_idle(super::connect::PEER_TIMEOUT / 2)
-            .keepalives_interval(super::connect::PEER_TIMEOUT / 4);
+            .connect_timeout(HOST_TIMEOUT)
+            .tcp_user_timeout(PEER_TIMEOUT)
+            .keepalives_idle(PEER_TIMEOUT / 2)
+            .keepalives_interval(PEER_TIMEOUT / 4);
         config
     }
 
@@ -137,7 +146,7 @@ fn ssl_mode(mode: SslMode, host: &Host) -> SslMode {
 
 /// Why a store on PostgreSQL cannot be opened.
 #[derive(Debug)]
-pub enum OpenError {
+pub enum DatabaseError {
     /// An option is wrong; the text says which values are accepted.
     Option(String),
     /// No server could be reached, or none accepts writes. The text is of the last one.
@@ -155,7 +164,7 @@ pub enum OpenError {
     Pooler,
 }
 
-impl fmt::Display for OpenError {
+impl fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option(text) => write!(f, "the address of the database is not usable: {text}"),
@@ -174,14 +183,14 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl std::error::Error for OpenError {}
+impl std::error::Error for DatabaseError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn options(url: &str) -> Options {
-        Options { url: url.to_owned(), ..Options::default() }
+    fn options(url: &str) -> PostgresOptions {
+        PostgresOptions { url: url.to_owned(), ..PostgresOptions::default() }
     }
 
     #[test]
@@ -195,7 +204,7 @@ mod tests {
             assert_eq!((host.get_hosts().len(), host.get_ssl_mode()), (1, SslMode::Require));
         }
         let with_file =
-            Options { password: Some("other".to_owned()), ..options("postgres://push:secret@a/db") };
+            PostgresOptions { password: Some("other".to_owned()), ..options("postgres://push:secret@a/db") };
         assert_eq!(with_file.hosts().expect("it is valid")[0].get_password(), Some(&b"other"[..]));
     }
 
@@ -206,7 +215,7 @@ mod tests {
             assert!(error.contains("postgres://webpush@"), "{error}");
         }
         for schema in ["", "1st", "a-b", "Upper", &"a".repeat(64)] {
-            let error = Options { schema: schema.to_owned(), ..options("postgres://a/b") }.hosts();
+            let error = PostgresOptions { schema: schema.to_owned(), ..options("postgres://a/b") }.hosts();
             assert!(error.is_err(), "{schema}");
         }
     }

@@ -1,6 +1,6 @@
 //! Commits that wait for a writer connection.
 //!
-//! A connection takes as many as it can commit together. While it commits them, commits to the same inboxes wait, so that
+//! A connection takes all that it can commit together. While it commits them, commits to the same inboxes wait, so that
 //! the commits of one inbox are applied in the order of submission.
 
 use crate::{Done, Durability, Op, Record};
@@ -41,7 +41,7 @@ pub(super) struct Group {
 
 /// The queue of all writer connections of a node.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct CommitQueue {
     state: Mutex<State>,
     changed: Notify,
 }
@@ -55,7 +55,7 @@ struct State {
     is_closed: bool,
 }
 
-impl Queue {
+impl CommitQueue {
     /// Adds a commit; returns it if the queue is full or closed.
     pub(super) fn submit(&self, commit: Commit) -> Result<(), Refused> {
         let mut state = self.state();
@@ -199,11 +199,10 @@ impl Group {
     }
 }
 
-/// What the operations of a group have in common.
+/// The kind of operations in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GroupKind {
-    /// Messages without a topic, which nearly always change nothing but their inbox. Their inboxes are counted up when
-    /// they are locked.
+    /// Messages without a topic. Their inboxes are counted up when they are locked.
     Appends,
     /// Anything else.
     Others,
@@ -263,7 +262,7 @@ mod tests {
 
     #[test]
     fn commits_of_an_inbox_keep_their_order() {
-        let queue = Queue::default();
+        let queue = CommitQueue::default();
         let submit = |inboxes: &[u8]| assert!(queue.submit(touch(inboxes)).is_ok());
         submit(&[1]);
         let mut first = block_on(queue.take()).expect("there is one");
@@ -279,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_ends_after_its_last_commit() {
-        let queue = Queue::default();
+        let queue = CommitQueue::default();
         assert!(queue.submit(touch(&[1])).is_ok());
         queue.close();
         assert!(matches!(queue.submit(touch(&[2])), Err(Refused::Closed(_))));
@@ -289,7 +288,7 @@ mod tests {
 
     #[test]
     fn commits_wait_for_a_bounded_time() {
-        let queue = Queue::default();
+        let queue = CommitQueue::default();
         (0..3).for_each(|_| assert!(queue.submit(touch(&[1])).is_ok()));
         assert_eq!(queue.expire(Duration::MAX).len(), 0);
         assert_eq!(queue.expire(Duration::ZERO).len(), 3);
@@ -298,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_group_is_bounded_but_takes_one_commit_of_any_size() {
-        let queue = Queue::default();
+        let queue = CommitQueue::default();
         assert!(queue.submit(touch(&[1; 2 * GROUP_OPS])).is_ok());
         (0..3).for_each(|_| assert!(queue.submit(touch(&[2; GROUP_OPS / 2])).is_ok()));
         let mut groups = Vec::new();

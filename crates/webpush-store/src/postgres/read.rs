@@ -1,6 +1,6 @@
 //! Reads, on connections of their own.
 
-use super::connect::Connection;
+use super::connect::DatabaseConnection;
 use super::node::Node;
 use super::statements::{entry_columns, statements};
 use super::values::{self, Damaged, Uuid, from_hour, from_position};
@@ -54,7 +54,7 @@ pub(super) struct Readers {
 }
 
 struct Reader {
-    connection: Connection,
+    connection: DatabaseConnection,
     statements: ReadStatements,
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use webpush_core::id::{InboxId, MessageId, Position};
 
-/// Messages in a generation. The store remembers at least this many, and at most twice as many.
+/// Messages in a generation. Two generations are remembered.
 const GENERATION: usize = 50_000;
 
 type Generation = HashMap<(InboxId, MessageId), Position>;

@@ -1,7 +1,7 @@
 //! Creates the tables, and brings older ones up to date.
 
-use super::connect::{Connection, describe};
-use super::options::OpenError;
+use super::connect::{DatabaseConnection, describe};
+use super::options::DatabaseError;
 
 /// The version of the tables that this program uses.
 const VERSION: i32 = 1;
@@ -15,9 +15,9 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('webpush-server'), has
 /// Creates the schema, or checks its version.
 ///
 /// # Errors
-/// Fails with [`OpenError::Newer`] or [`OpenError::Refused`].
-pub(super) async fn migrate(connection: &Connection, schema: &str) -> Result<(), OpenError> {
-    let refused = |error| OpenError::Refused(describe(error));
+/// Fails with [`DatabaseError::Newer`] or [`DatabaseError::Refused`].
+pub(super) async fn migrate(connection: &DatabaseConnection, schema: &str) -> Result<(), DatabaseError> {
+    let refused = |error| DatabaseError::Refused(describe(error));
     let client = &connection.client;
     client.batch_execute(&format!("BEGIN; {}", LOCK.replace('@', schema))).await.map_err(refused)?;
     let exists = client
@@ -32,7 +32,7 @@ pub(super) async fn migrate(connection: &Connection, schema: &str) -> Result<(),
             .and_then(|row| row.try_get(0))
             .map_err(refused)?;
         if found > VERSION {
-            return Err(OpenError::Newer { found, known: VERSION });
+            return Err(DatabaseError::Newer { found, known: VERSION });
         }
     } else {
         // Creating a schema that exists needs no right to create one.

@@ -7,7 +7,9 @@ use crate::StoreError;
 use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
 
-/// The insert of a key; `$3` is the number of keys that must exist. The number is unique, so only one node succeeds.
+/// Adds a key; `$3` is the number of keys that must exist.
+///
+/// It becomes the number of the key, which is unique, so only one node succeeds.
 const ADD: &str = "INSERT INTO @.sealing_key (number, id, wrapped)
     SELECT $3, $1, $2 WHERE (SELECT count(*) FROM @.sealing_key) = $3 ON CONFLICT DO NOTHING";
 

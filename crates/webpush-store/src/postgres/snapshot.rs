@@ -1,6 +1,6 @@
 //! Snapshots: one transaction that sees one moment, read page by page.
 
-use super::connect::{Connection, describe};
+use super::connect::{DatabaseConnection, describe};
 use super::node::Node;
 use super::statements::{entry_columns, statements};
 use super::values::{self, Damaged, Uuid};
@@ -71,7 +71,10 @@ pub(super) async fn open(node: &Arc<Node>, runtime: &Handle, detail: Detail) -> 
 }
 
 /// Starts the transaction, and reads its first record so that the moment is fixed.
-async fn begin(node: &Node, detail: &Detail) -> Result<(Connection, SnapshotStatements, Record), String> {
+async fn begin(
+    node: &Node,
+    detail: &Detail,
+) -> Result<(DatabaseConnection, SnapshotStatements, Record), String> {
     let schema = &node.options.schema;
     let connection = node.connector.connect("webpush-snapshot").await.map_err(|error| error.to_string())?;
     connection.client.batch_execute(BEGIN).await.map_err(describe)?;
@@ -86,7 +89,7 @@ async fn begin(node: &Node, detail: &Detail) -> Result<(Connection, SnapshotStat
 
 /// Sends the records of all inboxes. Ends early if nobody reads them.
 async fn send_all(
-    connection: &Connection,
+    connection: &DatabaseConnection,
     statements: &SnapshotStatements,
     detail: &Detail,
     sender: &Sender,
@@ -121,7 +124,7 @@ fn record(row: &Row) -> Result<InboxRecord, Damaged> {
 
 /// Sends some inboxes with their content; returns false if nobody reads them.
 async fn send_page(
-    connection: &Connection,
+    connection: &DatabaseConnection,
     statements: &SnapshotStatements,
     detail: &Detail,
     sender: &Sender,

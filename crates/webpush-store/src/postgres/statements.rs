@@ -1,6 +1,6 @@
 //! The statements of a writer connection, prepared once.
 
-use super::connect::{Connection, describe};
+use super::connect::{DatabaseConnection, describe};
 use tokio_postgres::Statement;
 
 /// The columns on which operations depend, for [`entry_row`](super::values::entry_row).
@@ -33,7 +33,7 @@ macro_rules! statements {
 
         impl $name {
             /// Prepares them on a connection.
-            pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Self, String> {
+            pub(super) async fn prepare(connection: &DatabaseConnection, schema: &str) -> Result<Self, String> {
                 $(let $field = $crate::postgres::statements::prepare(connection, schema, $text).await?;)*
                 Ok(Self { $($field,)* })
             }
@@ -44,7 +44,11 @@ macro_rules! statements {
 pub(super) use statements;
 
 /// Prepares a statement in which `@` is the schema.
-pub(super) async fn prepare(connection: &Connection, schema: &str, text: &str) -> Result<Statement, String> {
+pub(super) async fn prepare(
+    connection: &DatabaseConnection,
+    schema: &str,
+    text: &str,
+) -> Result<Statement, String> {
     connection.client.prepare(&text.replace('@', schema)).await.map_err(describe)
 }
 
@@ -53,11 +57,12 @@ statements! {
     WriterStatements {
         /// Starts a group; changes nothing if it was committed before.
         begin_group: "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2 AND last_group = $3::int8 - 1",
-        /// Agents are locked before receipt subscriptions, each in the order of IDs, so that there are few deadlocks.
+        /// Locks inboxes: agents first, each kind in the order of IDs, so that there are few deadlocks.
         lock_inboxes: "SELECT id, owner, created, key, last, entries, body_bytes, subscriptions, monitored
             FROM @.inbox WHERE id = ANY ($1) ORDER BY owner, id FOR UPDATE",
-        /// Locks inboxes like `lock_inboxes`, and counts the messages that are appended to them. If one is not appended
-        /// after all, its inbox is written once more.
+        /// Locks inboxes in the same order, and counts the messages that are appended to them.
+        ///
+        /// If one is not appended after all, its inbox is written once more.
         count_appends: "UPDATE @.inbox i SET last = greatest(i.last, s.floor) + k.messages, entries = i.entries + k.messages,
                 body_bytes = i.body_bytes + k.body_bytes
             FROM (SELECT k.* FROM unnest($1::uuid[], $2::int8[], $3::int8[]) AS k (id, messages, body_bytes)

@@ -92,7 +92,9 @@ fn time(row: &Row, column: &str) -> Read<Timestamp> {
     get(row, column).map(to_time)
 }
 
-/// Returns the column of a position. Stored ones are far below [`i64::MAX`]; [`Position::END`] is only searched for.
+/// Returns the column of a position.
+///
+/// Stored ones are far below [`i64::MAX`]; [`Position::END`] is only searched for.
 pub(super) fn from_position(position: Position) -> i64 {
     i64::try_from(position.get()).unwrap_or(i64::MAX)
 }
@@ -209,9 +211,9 @@ fn topic(row: &Row) -> Read<Option<Topic>> {
     }
 }
 
-/// Returns the forwarded headers: each is a length of two bytes, 65,535 if the header is absent, and its value.
+/// Returns the column of the forwarded headers.
 ///
-/// `None` if there are none, as for most messages.
+/// Each is a length of two bytes, 65,535 if the header is absent, and its value. `None` if there are none, as for most messages.
 pub(super) fn from_encoding(encoding: &Encoding) -> Option<Vec<u8>> {
     let parts = encoding.parts();
     if *encoding == Encoding::default() {

@@ -1,7 +1,7 @@
 //! The rows that a group of commits reads and changes, in memory.
 //!
-//! A group is applied to rows that were loaded and locked before. What it needs and was not loaded is a [`Need`]: it is
-//! loaded, and the group is applied again from the beginning.
+//! A group is applied to rows that were loaded and locked before. A row that is missing is a [`Need`]: it is loaded,
+//! and the group is applied again from the beginning.
 
 use crate::InboxUsage;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

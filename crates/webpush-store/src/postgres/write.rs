@@ -1,7 +1,7 @@
 //! Writes the changes of a group.
 
-use super::apply::Changes;
-use super::connect::Connection;
+use super::apply::GroupChanges;
+use super::connect::DatabaseConnection;
 use super::statements::WriterStatements;
 use super::values::{
     Uuid, from_count, from_encoding, from_hour, from_owner, from_position, from_protocol, from_time,
@@ -23,10 +23,10 @@ use webpush_core::subscription::Subscription;
 /// # Errors
 /// After an error the outcome is unknown.
 pub(super) async fn write(
-    connection: &Connection,
+    connection: &DatabaseConnection,
     statements: &WriterStatements,
     loaded: &WorkingSet,
-    changes: &Changes,
+    changes: &GroupChanges,
     is_lazy: bool,
 ) -> Result<(), Error> {
     let commit = if is_lazy { "SET LOCAL synchronous_commit = off; COMMIT" } else { "COMMIT" };
@@ -69,7 +69,7 @@ pub(super) async fn write(
 }
 
 async fn execute(
-    connection: &Connection,
+    connection: &DatabaseConnection,
     is_needed: bool,
     statement: &tokio_postgres::Statement,
     values: Vec<&(dyn ToSql + Sync)>,
@@ -92,7 +92,7 @@ struct InboxRows<'c> {
 }
 
 impl<'c> InboxRows<'c> {
-    fn new(loaded: &WorkingSet, changes: &'c Changes) -> Self {
+    fn new(loaded: &WorkingSet, changes: &'c GroupChanges) -> Self {
         let mut rows = Self::default();
         // An inbox that was counted up may have got no message after all.
         let counted = loaded.counted_inboxes().filter(|id| !changes.inboxes.contains(id)).collect::<Vec<_>>();
@@ -123,7 +123,7 @@ fn has_only_counts_changed(before: &InboxRow, after: &InboxRow) -> bool {
 /// One whose channel changed is among both: another one may have its channel now.
 fn subscription_rows<'c>(
     loaded: &WorkingSet,
-    changes: &'c Changes,
+    changes: &'c GroupChanges,
 ) -> (Vec<(Uuid, Uuid)>, Vec<&'c Subscription>) {
     let (mut removed, mut written) = (Vec::new(), Vec::new());
     for (agent, id) in &changes.subscriptions {
@@ -231,7 +231,7 @@ columns! { Messages<'c> from row: &'c webpush_core::message::Message {
 } }
 
 impl<'c> Messages<'c> {
-    fn new(changes: &'c Changes) -> Self {
+    fn new(changes: &'c GroupChanges) -> Self {
         let mut columns = Self::default();
         for entry in changes.inserted.values() {
             if let Entry::Message(message) = entry {
@@ -253,7 +253,7 @@ columns! { Receipts<> from row: &webpush_core::receipt::Receipt {
 } }
 
 impl Receipts {
-    fn new(changes: &Changes) -> Self {
+    fn new(changes: &GroupChanges) -> Self {
         let mut columns = Self::default();
         for entry in changes.inserted.values() {
             if let Entry::Receipt(receipt) = entry {

@@ -17,7 +17,7 @@ use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
-use webpush_store::postgres::{Options, PostgresStore};
+use webpush_store::postgres::{PostgresOptions, PostgresStore};
 use webpush_store::{Applied, CommitEvent, CommitObserver, Durability, Op, Store as _, StoreError};
 
 pub(crate) const AGENT: InboxId = InboxId::from_bytes([1; 16]);
@@ -53,8 +53,13 @@ impl Database {
     }
 }
 
-pub(crate) fn options(url: &str, connections: usize) -> Options {
-    Options { url: url.to_owned(), schema: "faults".to_owned(), connections, ..Options::default() }
+pub(crate) fn options(url: &str, connections: usize) -> PostgresOptions {
+    PostgresOptions {
+        url: url.to_owned(),
+        schema: "faults".to_owned(),
+        connections,
+        ..PostgresOptions::default()
+    }
 }
 
 /// Submits a durable commit, and returns a future of its result.
@@ -165,7 +170,9 @@ async fn all(store: &PostgresStore) -> BTreeMap<Position, (u8, u64)> {
     loop {
         let page = store.fetch(&scope, after, NOW).await.unwrap();
         for entry in &page.entries {
-            let Entry::Message(message) = entry else { unreachable!("only messages are appended: {entry:?}") };
+            let Entry::Message(message) = entry else {
+                unreachable!("only messages are appended: {entry:?}")
+            };
             let number = std::str::from_utf8(&message.body).unwrap().parse().unwrap();
             found.insert(message.position, (message.id.as_bytes()[0], number));
         }
