@@ -59,7 +59,7 @@ async fn json(server: &Server, args: &[&str]) -> Value {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn a_push_at_any_node_reaches_an_agent_at_any_node() {
     let cluster = Cluster::new();
     let (here, there) = (cluster.node(), cluster.node());
@@ -88,7 +88,7 @@ async fn a_push_at_any_node_reaches_an_agent_at_any_node() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn a_removal_at_one_node_ends_the_session_at_another() {
     let cluster = Cluster::new();
     let (here, there) = (cluster.node(), cluster.node());
@@ -102,7 +102,7 @@ async fn a_removal_at_one_node_ends_the_session_at_another() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn a_browser_that_reconnects_at_another_node_ends_its_older_connection() {
     let cluster = Cluster::new();
     let (here, there) = (cluster.node(), cluster.node());
@@ -117,7 +117,7 @@ async fn a_browser_that_reconnects_at_another_node_ends_its_older_connection() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn nothing_is_lost_with_a_node() {
     let cluster = Cluster::new();
     let (here, there) = (cluster.node(), cluster.node());
@@ -131,7 +131,7 @@ async fn nothing_is_lost_with_a_node() {
 
 /// A key that one node has added opens URLs at all others at once, and seals when all have it.
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn nodes_share_their_sealing_keys() {
     let cluster = Cluster::new();
     let (here, there) = (cluster.node(), cluster.node());
@@ -159,7 +159,7 @@ async fn nodes_share_their_sealing_keys() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn a_node_with_another_secret_does_not_start() {
     let cluster = Cluster::new();
     let node = cluster.node();

@@ -150,7 +150,7 @@ async fn a_target_that_was_used_later_is_kept() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn a_service_moves_to_a_cluster_and_back() {
     let cluster = Cluster::new();
     let (here, back) = (in_memory(), in_memory());
@@ -208,7 +208,7 @@ async fn a_service_moves_to_a_cluster_and_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL"]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
 async fn a_database_of_another_service_or_without_one_is_refused() {
     let cluster = Cluster::new();
     let dir = in_memory();

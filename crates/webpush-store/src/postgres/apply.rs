@@ -107,7 +107,7 @@ impl Applier<'_> {
         }
         let exists = self.changes.rows.subscription(agent, id)?.is_some();
         let stored = self.changes.rows.inbox(agent)?.map_or(0, |row| row.usage.subscriptions);
-        if stored - u64::from(exists) >= self.quota.subscriptions {
+        if stored.saturating_sub(u64::from(exists)) >= self.quota.subscriptions {
             return Ok(Applied::Refused);
         }
         if let Some(channel) = subscription.channel()
@@ -137,7 +137,7 @@ impl Applier<'_> {
         let canceled = self.cancel(agent, Some(id))?;
         self.rows().remove_subscription(agent, id);
         if let Some(row) = self.rows().inbox_mut(agent)? {
-            row.usage.subscriptions -= 1;
+            row.usage.subscriptions = row.usage.subscriptions.saturating_sub(1);
             self.changes.inboxes.insert(agent);
         }
         self.changes.subscriptions.insert((agent, id));

@@ -54,7 +54,11 @@ impl Applier<'_> {
     }
 
     fn remove(&mut self, inbox: InboxId, position: Position, row: EntryRow) -> Result<(), Need> {
-        self.count(inbox, |entries| entries - 1, |bytes| bytes - row.body_bytes())?;
+        self.count(
+            inbox,
+            |entries| entries.saturating_sub(1),
+            |bytes| bytes.saturating_sub(row.body_bytes()),
+        )?;
         self.rows().remove_entry(inbox, position);
         if self.changes.inserted.remove(&(inbox, position)).is_none() {
             self.changes.deleted.insert((inbox, position));
