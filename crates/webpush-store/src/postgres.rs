@@ -16,10 +16,11 @@
 //! | notices to other nodes, and theirs; which nodes there are | `notify`, `listen`, `notice_codec`; `live_nodes` |
 //! | reads; snapshots | `read`; `snapshot` |
 //! | tables, and their version; wrapped sealing keys | `schema.sql`, `schema`; `sealing_keys` |
-//! | connections, TLS, several hosts | `connect`, `options` |
+//! | connections, TLS, several hosts; how durable commits are | `connect`, `options`; `durability` |
 
 mod apply;
 mod connect;
+mod durability;
 mod lane;
 mod listen;
 mod live_nodes;
@@ -39,6 +40,7 @@ mod values;
 mod working_set;
 mod write;
 
+pub use durability::DatabaseDurability;
 pub use live_nodes::LiveNode;
 pub use options::{DatabaseError, PostgresOptions};
 pub use sealing_keys::SealingKeyTable;

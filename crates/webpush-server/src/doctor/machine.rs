@@ -1,15 +1,19 @@
 //! The machine that the server runs on: data directory, disk and file descriptors.
 
 use super::check_result::CheckResult;
+use crate::open_store::database;
 use crate::store_config::StoreConfig;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use webpush_admin::sealing_keys;
+use webpush_store::Quota;
+use webpush_store::postgres::DatabaseDurability;
 
 const DIRECTORY: &str = "data dir";
 const DISK: &str = "disk";
 const STORE: &str = "store";
+const DURABILITY: &str = "durability";
 const DESCRIPTORS: &str = "descriptors";
 
 /// Free disk space below which a warning is due.
@@ -129,6 +133,27 @@ pub fn database(config: &StoreConfig, metrics: Option<&str>) -> CheckResult {
         ),
         None => CheckResult::skipped(STORE, format!("{url} is configured; the server does not run here")),
     }
+}
+
+/// Checks how durable the commits of a cluster's database are.
+pub async fn durability(config: &StoreConfig) -> CheckResult {
+    match read_durability(config).await {
+        Ok(durability) => match durability.warnings()[..] {
+            [] => CheckResult::good(DURABILITY, durability.to_string()),
+            ref warnings => CheckResult::warning(
+                DURABILITY,
+                warnings.join("; "),
+                "see the settings of PostgreSQL in docs/cluster.md",
+            ),
+        },
+        Err(error) => CheckResult::skipped(DURABILITY, format!("cannot look: {error:#}")),
+    }
+}
+
+async fn read_durability(config: &StoreConfig) -> anyhow::Result<DatabaseDurability> {
+    let env = webpush_service::system::env();
+    let options = database::options(config, database::node_name(), Quota::default(), &env)?;
+    Ok(DatabaseDurability::read(&options).await?)
 }
 
 /// Checks the file descriptor limit in the metrics of the server.

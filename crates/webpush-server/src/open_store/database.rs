@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep};
 use webpush_admin::sealing_keys::KeySource;
 use webpush_core::env::Env;
 use webpush_service::shared_keys::{KeyTable, SharedKeys, WrappedKey};
-use webpush_store::postgres::{DatabaseError, PostgresOptions, PostgresStore, SealingKeyTable};
+use webpush_store::postgres::{
+    DatabaseDurability, DatabaseError, PostgresOptions, PostgresStore, SealingKeyTable,
+};
 use webpush_store::{Backend, Quota};
 
 /// How long a start waits for the database. The service manager gives it 90 s by default.
@@ -28,6 +30,7 @@ pub(super) async fn open(config: &StoreConfig, quota: Quota, env: &Env) -> anyho
     let address = || format!("cannot use {} (--store)", config.display_url());
     let options = options(config, node_name(), quota, env)?;
     let store = retry(|| PostgresStore::open(options.clone())).await.with_context(address)?;
+    report_durability(&options).await;
     let table = DatabaseKeys::table(&store);
     let secret = config.secret()?;
     let (keys, keyring) = SharedKeys::open(table, secret.expose().as_bytes(), &config.schema, env.clone())
@@ -52,6 +55,17 @@ async fn retry<T, F: Future<Output = Result<T, DatabaseError>>>(
             }
             opened => return opened,
         }
+    }
+}
+
+/// Logs how durable commits are.
+async fn report_durability(options: &PostgresOptions) {
+    match DatabaseDurability::read(options).await {
+        Ok(durability) => {
+            tracing::info!("{durability}");
+            durability.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
+        Err(error) => tracing::warn!("cannot find out how durable commits are: {error}"),
     }
 }
 

@@ -4,7 +4,7 @@ use webpush_core::id::{EntryRef, Position};
 use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::session::{InboxUpdate, UPDATE_BYTES, UPDATE_ENTRIES};
 
-/// Changes to a session's inbox since the last [`SessionHandle::take_if`].
+/// Changes to a session's inbox since the last [`take_if`](super::SessionHandle::take_if).
 #[derive(Debug, Default)]
 pub struct Wakeup {
     /// New entries. Boxed, because most of the time there are none.

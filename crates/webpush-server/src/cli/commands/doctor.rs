@@ -112,6 +112,7 @@ async fn examine(
         let metrics = metrics(line).await;
         if let Some(config) = &settings.store {
             report(machine::database(config, metrics.as_deref().ok()));
+            report(machine::durability(config).await);
         }
         match metrics {
             Ok(metrics) => {
