@@ -20,6 +20,8 @@ class Rules:
     pause: float = 1.0
     # A receipt for an expired message, or one with TTL 0, arrives within this time.
     receipt: float = 15.0
+    # Messages that live shorter have no order: a node whose clock is ahead takes them for expired, another one may not.
+    shortest_ttl: int = 60
 
 
 class Verdict:
@@ -121,7 +123,7 @@ class Verdict:
         """Returns messages that were first delivered after one that was sent when they had been accepted already."""
         by_subscription = defaultdict(list)
         for message in self.messages.values():
-            if message.is_accepted and message.ttl > 0 and message.received:
+            if message.is_accepted and message.ttl >= self.rules.shortest_ttl and message.received:
                 by_subscription[message.subscription].append(message)
         disordered = set()
         for messages in by_subscription.values():
@@ -141,7 +143,8 @@ class Verdict:
         others = self.by_topic[message.subscription, message.topic] if message.topic else []
         if any(other is not message and other.latest_commit > message.sent for other in others):
             return False
-        if message.acknowledged:
+        # An acknowledgement without a response may be lost in an outage; its message waits for the next connection.
+        if any(self.durable_at(acknowledgement) is not None for acknowledgement in message.acknowledged):
             return True
         return message.expires + self.rules.receipt <= self.history.end
 

@@ -152,6 +152,10 @@ class Order(unittest.TestCase):
         script = Script().send(1, 0, ended=2).send(2, 1, ended=3).receive(2, 4).receive(1, 5)
         self.assertEqual(script.verdict().disordered, set())
 
+    def test_messages_that_soon_expire_have_no_order(self):
+        script = Script().send(1, 0, ttl=10).send(2, 1).receive(2, 3).receive(1, 4)
+        self.assertEqual(script.verdict().disordered, set())
+
     def test_a_repetition_is_no_disorder(self):
         script = Script().send(1, 0).send(2, 1).receive(1, 2).receive(2, 3).receive(1, 4)
         self.assertEqual(script.verdict().disordered, set())
@@ -167,6 +171,11 @@ class Receipts(unittest.TestCase):
         script = Script().send(1, 0, receipt=True).receive(1, 1).acknowledge(1, 2)
         self.assertEqual(script.verdict().missing_receipts, {1})
         self.assertEqual(script.receipt(1, 3).verdict().missing_receipts, set())
+
+    def test_an_acknowledgement_that_may_be_lost_needs_none(self):
+        script = Script().send(1, 0, receipt=True).receive(1, 1).acknowledge(1, 2, durable=False)
+        self.assertEqual(script.verdict().missing_receipts, set())
+        self.assertEqual(script.service(2, 10).verdict().missing_receipts, {1})
 
     def test_an_expired_message_has_one(self):
         script = Script().send(1, 0, receipt=True, ttl=10).service(0, 20)
