@@ -99,6 +99,10 @@ pub fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
     // A password with characters that should have been encoded is hidden as well.
     let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+    // The character may also be in a parameter.
+    if user.is_some_and(|user| !user.contains(':') && user.contains('?')) {
+        return format!("{scheme}://{HIDDEN}");
+    }
     let user = user.map(|user| match user.split_once(':') {
         Some((user, _)) => format!("{user}:{HIDDEN}@"),
         None => format!("{user}@"),
@@ -126,6 +130,7 @@ mod tests {
             ("postgres://push:open@a,b/push", "postgres://push:***@a,b/push"),
             ("postgres://push:o/p?e@n@a/push", "postgres://push:***@a/push"),
             ("postgres://a/push?user=x&Password=open&x=y", "postgres://a/push?user=x&Password=***&x=y"),
+            ("postgres://a/push?user=x&password=op@en", "postgres://***"),
             ("host=a password=open", "***"),
         ] {
             assert_eq!(redact(url), shown, "{url}");

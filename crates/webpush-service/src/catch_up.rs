@@ -35,7 +35,8 @@ async fn run(service: &Service) {
         service.catch_up.requested().await;
         for shard in 0..service.registry.shard_count() {
             for batch in service.registry.inboxes(shard).chunks(BATCH) {
-                while check(service, batch).await.is_err() {
+                // A row that cannot be read stays so; its sessions are told like the others.
+                while matches!(check(service, batch).await, Err(StoreError::Unavailable | StoreError::Busy)) {
                     tokio::time::sleep(RETRY).await;
                 }
                 batch.iter().for_each(|inbox| service.registry.announce_unread(*inbox));

@@ -93,6 +93,11 @@ async fn remove_slice(service: &Service, idle: Vec<InboxId>, check: IdleCheck) -
         let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
         // At this time nothing has expired, so that all that is stored is counted.
         let page = service.fetch(None, &scope, Position::START, Timestamp::default()).await?;
+        if page.more && service.is_shared() {
+            // In one commit: its agent may connect to another node at any time.
+            removed += commit(service, vec![Op::RemoveIdle(inbox, check)]).await?;
+            continue;
+        }
         if page.more {
             removed += usize::from(service.remove_inbox(inbox).await?.is_some());
             continue;

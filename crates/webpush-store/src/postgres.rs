@@ -124,6 +124,7 @@ impl PostgresStore {
     }
 
     fn start(id: [u8; 16], options: PostgresOptions, connector: DatabaseConnector, runtime: Handle) -> Self {
+        let id = node_id(id, options.is_server);
         let (sender, notices) = mpsc::unbounded_channel();
         let count = i16::try_from(options.connections).unwrap_or(i16::MAX).max(1);
         let node = Arc::new(Node::new(id, options, connector, sender));
@@ -136,6 +137,12 @@ impl PostgresStore {
         let readers = Arc::new(Readers::new(Arc::clone(&node), READERS));
         Self { node, readers, runtime, tasks: Mutex::new(Some(tasks)) }
     }
+}
+
+/// Marks the ID of a node. Those of commands come last, so that these never lead servers.
+const fn node_id(mut random: [u8; 16], is_server: bool) -> [u8; 16] {
+    random[0] = if is_server { random[0] & 0x7f } else { random[0] | 0x80 };
+    random
 }
 
 impl Store for PostgresStore {

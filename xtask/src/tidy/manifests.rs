@@ -216,9 +216,9 @@ mod tests {
         let manifest =
             "[dependencies]\nbytes.workspace = true\n\n[dev-dependencies]\nproptest.workspace = true\n";
         assert_eq!(advice("crates/webpush-core/Cargo.toml", manifest), Vec::<String>::new());
-        let advice = advice("crates/webpush-store/Cargo.toml", "[dependencies]\ntokio.workspace = true\n");
+        let advice = advice("crates/webpush-store/Cargo.toml", "[dependencies]\nhyper.workspace = true\n");
         assert!(
-            advice[0].starts_with("2: webpush-store must not use tokio, only bytes, fjall"),
+            advice[0].starts_with("2: webpush-store must not use hyper, only bytes, fjall"),
             "{advice:?}"
         );
     }

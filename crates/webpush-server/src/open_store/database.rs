@@ -85,6 +85,7 @@ pub(crate) fn options(
         ca: config.ca()?,
         schema: config.schema.clone(),
         connections: config.connections,
+        is_server: true,
         node_name,
         quota,
         env: env.clone(),

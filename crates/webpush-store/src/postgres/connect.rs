@@ -20,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const SETTINGS: &str = "SET lock_timeout = '4s'; SET statement_timeout = '8s'; \
     SET idle_in_transaction_session_timeout = '8s'; SET plan_cache_mode = force_generic_plan; \
     SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; \
-    SET jit = off; SET client_min_messages = warning";
+    SET jit = off; SET max_parallel_workers_per_gather = 0; SET client_min_messages = warning";
 
 /// Connects to the first host that accepts writes.
 pub(super) struct DatabaseConnector {
@@ -143,19 +143,18 @@ impl DatabaseConnector {
 /// Makes sure that the server accepts writes and that commits are durable.
 async fn prepare(client: &Client) -> Result<(), String> {
     client.batch_execute(SETTINGS).await.map_err(describe)?;
+    // Set even if it is right: a setting of the session is not changed when the server reads its files again.
     let row = client
         .query_typed_one(
             "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
-                 current_setting('synchronous_commit') IN ('off', 'local')",
+                 set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+                     THEN 'on' ELSE current_setting('synchronous_commit') END, false)",
             &[],
         )
         .await
         .map_err(describe)?;
     if row.try_get(0).unwrap_or(true) {
         return Err("the server accepts only reads".to_owned());
-    }
-    if row.try_get(1).unwrap_or(true) {
-        client.batch_execute("SET synchronous_commit = on").await.map_err(describe)?;
     }
     Ok(())
 }

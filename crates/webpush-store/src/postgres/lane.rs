@@ -10,6 +10,7 @@ use super::connect::{DatabaseConnection, describe};
 use super::load::{LoadError, Needs, load, load_need};
 use super::node::Node;
 use super::queue::{Commit, Group};
+use super::schema;
 use super::statements::WriterStatements;
 use super::values::Uuid;
 use super::working_set::WorkingSet;
@@ -37,7 +38,10 @@ const REFUSALS: usize = 4;
 /// Statements for the row of a lane.
 const CREATE_ROW: &str = "INSERT INTO @.lane VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
 const LOCK_ROW: &str = "SELECT last_group FROM @.lane WHERE node = $1 AND number = $2 FOR UPDATE";
+const VERSION_ROW: &str = "SELECT version FROM @.state";
 const SET_ROW: &str = "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2";
+/// Raises the floor of positions after commits were lost on the same timeline.
+const SKIP_POSITIONS: &str = "UPDATE @.state SET floor = floor + (1::int8 << 32)";
 /// Raises the floor of positions if the database was promoted, or restored from a backup.
 ///
 /// Positions that clients saw may be unknown to it.
@@ -255,7 +259,7 @@ impl Lane {
     /// Connects, and returns true if the group in doubt was committed.
     async fn connect(&mut self) -> Result<((DatabaseConnection, WriterStatements), bool), Failure> {
         let node = &self.node;
-        let schema = &node.options.schema;
+        let name = &node.options.schema;
         let connection = node
             .connector
             .connect("webpush-lane")
@@ -264,9 +268,15 @@ impl Lane {
         let key: [&(dyn ToSql + Sync); 2] = [&Uuid(node.id), &self.number];
         let client = &connection.client;
         for (text, values) in [(RAISE_FLOOR, &[][..]), (CREATE_ROW, &key)] {
-            client.execute(&text.replace('@', schema), values).await?;
+            client.execute(&text.replace('@', name), values).await?;
         }
-        let row = client.query_one(&LOCK_ROW.replace('@', schema), &key).await?;
+        let version: i32 = client.query_one(&VERSION_ROW.replace('@', name), &[]).await?.try_get(0)?;
+        if version > schema::VERSION {
+            return Err(Failure::Connection(
+                "a newer program has changed the tables: restart with it".to_owned(),
+            ));
+        }
+        let row = client.query_one(&LOCK_ROW.replace('@', name), &key).await?;
         let last: i64 = row.try_get(0)?;
         let is_committed = self.in_doubt.is_some() && last == self.last_group + 1;
         let group = if is_committed { last } else { self.last_group };
@@ -276,9 +286,10 @@ impl Lane {
                  promoted"
             );
             node.missed();
+            client.execute(&SKIP_POSITIONS.replace('@', name), &[]).await?;
         }
         confirm(&connection, node, self.number, group).await?;
-        let statements = WriterStatements::prepare(&connection, schema).await.map_err(Failure::Connection)?;
+        let statements = WriterStatements::prepare(&connection, name).await.map_err(Failure::Connection)?;
         // Only now: if this fails or takes too long, the next connection has to find the same.
         (self.last_group, self.durable_group) = (group, group);
         Ok(((connection, statements), is_committed))
@@ -317,8 +328,7 @@ fn fail_late(node: &Node, deadline: Instant, submitters: &mut Option<Vec<Submitt
         fail(node, submitters.take(), &StoreError::Unavailable);
     }
     for commit in node.queue.expire(PATIENCE) {
-        node.observers.failed();
-        (commit.done)(Err(StoreError::Unavailable));
+        (commit.done)(Err(StoreError::Busy));
     }
 }
 

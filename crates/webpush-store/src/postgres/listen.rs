@@ -22,20 +22,29 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 const BEAT: &str = "INSERT INTO @.node VALUES ($1, $2, $3, now(), now(), $4)
     ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, gaps = excluded.gaps";
-const NODES: &str = "SELECT id, gaps FROM @.node WHERE seen > now() - interval '15 s'";
+const NODES: &str = "SELECT id, gaps, seen > now() - interval '15 s' FROM @.node";
 /// A lane is kept while its node may come back and ask for its last group.
 const FORGET: &str = "WITH gone AS (DELETE FROM @.node WHERE seen < now() - interval '7 days' RETURNING id)
     DELETE FROM @.lane WHERE node IN (SELECT id FROM gone)";
 const LEAVE: &str = "WITH gone AS (DELETE FROM @.node WHERE id = $1) DELETE FROM @.lane WHERE node = $1";
 
-/// Nodes that are alive, with the number of gaps in what they sent.
-type Nodes = HashMap<[u8; 16], i64>;
+/// The nodes that have not left.
+type Nodes = HashMap<[u8; 16], NodeState>;
+
+/// A node as the others see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NodeState {
+    /// How often it dropped notices.
+    gaps: i64,
+    is_alive: bool,
+}
 
 /// Listens until the task is aborted.
 pub(super) async fn run(node: Arc<Node>) {
     let mut nodes = None;
     loop {
         if let Err(reason) = listen(&node, &mut nodes).await {
+            node.set_listening(false);
             tracing::warn!("the connection for notifications of other nodes was lost: {reason}; retrying");
         }
         sleep(PAUSE).await;
@@ -47,8 +56,10 @@ async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
     let (sender, mut notifications) = mpsc::unbounded_channel();
     let connection = open(&node.connector, &node.options.schema, sender).await?;
     node.gauges.listens.fetch_add(1, Ordering::Relaxed);
-    // There was a time without it.
+    // There was a time without it, and the server may be another one.
+    node.start_epoch();
     node.missed();
+    node.set_listening(true);
     let mut beats = interval(HEARTBEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -58,10 +69,10 @@ async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
                 None => return Err("the server closed it".to_owned()),
             },
             _ = beats.tick() => {
-                let alive = timeout(TIMEOUT, beat(node, &connection)).await;
-                let alive = alive.map_err(|_| "the server does not respond".to_owned())??;
-                compare(node, nodes.as_ref(), &alive);
-                *nodes = Some(alive);
+                let now = timeout(TIMEOUT, beat(node, &connection)).await;
+                let now = now.map_err(|_| "the server does not respond".to_owned())??;
+                compare(node, nodes.as_ref(), &now);
+                *nodes = Some(now);
             }
         }
     }
@@ -87,7 +98,7 @@ fn hear(node: &Node, notification: &Notification) {
     }
 }
 
-/// Records that this node is alive, and returns all that are.
+/// Records that this node is alive, and returns all nodes.
 async fn beat(node: &Node, connection: &DatabaseConnection) -> Result<Nodes, String> {
     let schema = &node.options.schema;
     let id = super::values::Uuid(node.id);
@@ -102,16 +113,23 @@ async fn beat(node: &Node, connection: &DatabaseConnection) -> Result<Nodes, Str
     client.execute_typed(&FORGET.replace('@', schema), &[]).await.map_err(describe)?;
     let rows = client.query_typed(&NODES.replace('@', schema), &[]).await.map_err(describe)?;
     rows.iter()
-        .map(|row| Ok((row.try_get::<_, super::values::Uuid>(0)?.0, row.try_get(1)?)))
+        .map(|row| {
+            let state = NodeState { gaps: row.try_get(1)?, is_alive: row.try_get(2)? };
+            Ok((row.try_get::<_, super::values::Uuid>(0)?.0, state))
+        })
         .collect::<Result<_, _>>()
         .map_err(describe)
 }
 
 /// Decides whether this node leads, and whether notices of others may be missing.
-fn compare(node: &Node, before: Option<&Nodes>, alive: &Nodes) {
-    node.gauges.nodes.store(alive.len() as u64, Ordering::Relaxed);
-    node.set_leads(alive.keys().min().is_none_or(|first| *first == node.id));
-    let is_missing = |(id, gaps): (&[u8; 16], &i64)| *id != node.id && alive.get(id) != Some(gaps);
+fn compare(node: &Node, before: Option<&Nodes>, now: &Nodes) {
+    let alive = || now.iter().filter(|(_, state)| state.is_alive).map(|(id, _)| id);
+    node.gauges.nodes.store(alive().count() as u64, Ordering::Relaxed);
+    node.set_leads(alive().min().is_none_or(|first| *first == node.id));
+    // One that is not there any more has left in order, with all its notices sent.
+    let is_missing = |(id, state): (&[u8; 16], &NodeState)| {
+        *id != node.id && state.is_alive && now.get(id).is_some_and(|later| later != state)
+    };
     if before.is_some_and(|before| before.iter().any(is_missing)) {
         node.missed();
     }

@@ -35,6 +35,10 @@ pub(super) struct Node {
     leads: AtomicBool,
     /// How often notices were dropped.
     gaps: AtomicI64,
+    /// The notices of other nodes arrive.
+    is_listening: AtomicBool,
+    /// Raised when the database may be on another server: connections that are older are not used any more.
+    epoch: AtomicU64,
     waiting_notices: AtomicU64,
 }
 
@@ -88,6 +92,8 @@ impl Node {
             // Until others are known.
             leads: AtomicBool::new(true),
             gaps: AtomicI64::new(0),
+            is_listening: AtomicBool::new(true),
+            epoch: AtomicU64::new(0),
             waiting_notices: AtomicU64::new(0),
         }
     }
@@ -125,6 +131,19 @@ impl Node {
 
     pub(super) fn gaps(&self) -> i64 {
         self.gaps.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_listening(&self, is_listening: bool) {
+        self.is_listening.store(is_listening, Ordering::Release);
+    }
+
+    /// Makes readers and the sender of notices connect anew, perhaps to another server.
+    pub(super) fn start_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// Tells the observers that they may have missed commits of other nodes.
@@ -177,7 +196,9 @@ impl Node {
 
     pub(super) fn statistics(&self) -> Statistics {
         Statistics {
-            is_up: self.gauges.is_up.load(Ordering::Acquire) && !self.is_closed(),
+            is_up: self.gauges.is_up.load(Ordering::Acquire)
+                && self.is_listening.load(Ordering::Acquire)
+                && !self.is_closed(),
             outages: self.gauges.outages.load(Ordering::Relaxed),
             waiting: self.queue.waiting() as u64,
             commits: self.gauges.commits.distribution(),

@@ -3,16 +3,19 @@
 use super::connect::{DatabaseConnection, describe};
 use super::node::{Node, TimedNotice};
 use super::notice_codec::Payload;
+use crate::Notice;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
 
 /// Time of one notification.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Age after which a notice about the present is of no use.
+const STALE: Duration = Duration::from_secs(5);
 /// Notices that may wait.
 const WAITING: usize = 100_000;
 
@@ -26,11 +29,11 @@ pub(super) async fn run(node: Arc<Node>, mut notices: mpsc::UnboundedReceiver<Ti
     while let Some((submitted, first)) = next.take() {
         let mut payload = Payload::new(node.id);
         let mut times = vec![submitted];
-        if !payload.add(&first) {
+        if !is_stale(submitted, &first) && !payload.add(&first) {
             tracing::debug!("a message with TTL 0 is too large to be offered to other nodes");
         }
         while let Ok((submitted, notice)) = notices.try_recv() {
-            if !payload.add(&notice) {
+            if !is_stale(submitted, &notice) && !payload.add(&notice) {
                 next = Some((submitted, notice));
                 break;
             }
@@ -51,6 +54,16 @@ pub(super) async fn run(node: Arc<Node>, mut notices: mpsc::UnboundedReceiver<Ti
     }
 }
 
+/// Returns true if a notice comes too late.
+///
+/// The agent has perhaps connected again, or the message had TTL 0.
+fn is_stale(submitted: Instant, notice: &Notice) -> bool {
+    match notice {
+        Notice::Superseded(..) | Notice::Offered(_) => submitted.elapsed() > STALE,
+        Notice::Stored(_) | Notice::Removed(..) => false,
+    }
+}
+
 /// Drops notices that wait if there are too many. Other nodes are told that they missed some.
 fn drop_excess(node: &Node, notices: &mut mpsc::UnboundedReceiver<TimedNotice>) {
     if notices.len() > WAITING {
@@ -61,12 +74,17 @@ fn drop_excess(node: &Node, notices: &mut mpsc::UnboundedReceiver<TimedNotice>) 
     }
 }
 
-async fn send(node: &Node, connection: &mut Option<DatabaseConnection>, payload: &str) -> Result<(), String> {
+async fn send(
+    node: &Node,
+    connection: &mut Option<(u64, DatabaseConnection)>,
+    payload: &str,
+) -> Result<(), String> {
     let channel = &node.options.schema;
     let sending = async {
+        let epoch = node.epoch();
         let open = match connection.take() {
-            Some(open) => open,
-            None => {
+            Some((opened_in, open)) if opened_in == epoch => open,
+            _ => {
                 let open =
                     node.connector.connect("webpush-notify").await.map_err(|error| error.to_string())?;
                 open.client.batch_execute("SET synchronous_commit = off").await.map_err(describe)?;
@@ -75,7 +93,7 @@ async fn send(node: &Node, connection: &mut Option<DatabaseConnection>, payload:
         };
         let values: [(&(dyn ToSql + Sync), Type); 2] = [(&channel, Type::TEXT), (&payload, Type::TEXT)];
         open.client.execute_typed("SELECT pg_notify($1, $2)", &values).await.map_err(describe)?;
-        *connection = Some(open);
+        *connection = Some((epoch, open));
         Ok(())
     };
     timeout(TIMEOUT, sending).await.map_err(|_| "the server does not respond".to_owned())?

@@ -31,6 +31,8 @@ pub struct PostgresOptions {
     pub schema: String,
     /// Connections for commits.
     pub connections: usize,
+    /// True for a server, which may run the sweep of all nodes; false for a command.
+    pub is_server: bool,
     /// The name of this node, for operators.
     pub node_name: String,
     /// Limits of each inbox.
@@ -47,6 +49,7 @@ impl Default for PostgresOptions {
             ca: None,
             schema: "webpush".to_owned(),
             connections: 4,
+            is_server: true,
             node_name: String::new(),
             quota: Quota::default(),
             env: system::env(),
@@ -87,7 +90,7 @@ impl PostgresOptions {
         if !["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme)) {
             return Err(unreadable());
         }
-        let all = Config::from_str(&self.url).map_err(|_| unreadable())?;
+        let all = Config::from_str(&with_known_modes(&self.url)).map_err(|_| unreadable())?;
         if all.get_hosts().is_empty() {
             return Err(unreadable());
         }
@@ -129,6 +132,11 @@ impl PostgresOptions {
     pub(super) fn may_use_tls(config: &Config) -> bool {
         config.get_ssl_mode() != SslMode::Disable
     }
+}
+
+/// Replaces modes of TLS by the one that says the same here, where certificates are always verified.
+fn with_known_modes(url: &str) -> String {
+    url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require")
 }
 
 /// Returns the mode of TLS for a host. On this machine it is off unless it is required.
@@ -203,6 +211,8 @@ mod tests {
             assert_eq!(host.get_password(), Some(&b"secret"[..]));
             assert_eq!((host.get_hosts().len(), host.get_ssl_mode()), (1, SslMode::Require));
         }
+        let verified = options("postgres://push@a/db?sslmode=verify-full").hosts().expect("it is valid");
+        assert_eq!(verified[0].get_ssl_mode(), SslMode::Require);
         let with_file =
             PostgresOptions { password: Some("other".to_owned()), ..options("postgres://push:secret@a/db") };
         assert_eq!(with_file.hosts().expect("it is valid")[0].get_password(), Some(&b"other"[..]));

@@ -54,6 +54,7 @@ pub(super) struct Readers {
 }
 
 struct Reader {
+    epoch: u64,
     connection: DatabaseConnection,
     statements: ReadStatements,
 }
@@ -240,6 +241,7 @@ impl Readers {
         let mut slot = slot.lock().await;
         if let Some(reader) = &*slot
             && !reader.connection.client.is_closed()
+            && reader.epoch == self.node.epoch()
         {
             return Ok(Arc::clone(reader));
         }
@@ -247,10 +249,11 @@ impl Readers {
             self.node.report_outage(&reason);
             StoreError::Unavailable
         };
+        let epoch = self.node.epoch();
         let connection = self.node.connector.connect("webpush-read").await;
         let connection = connection.map_err(|error| unavailable(error.to_string()))?;
         let statements = ReadStatements::prepare(&connection, &self.node.options.schema).await;
-        let reader = Arc::new(Reader { connection, statements: statements.map_err(unavailable)? });
+        let reader = Arc::new(Reader { epoch, connection, statements: statements.map_err(unavailable)? });
         *slot = Some(Arc::clone(&reader));
         Ok(reader)
     }

@@ -4,10 +4,16 @@ use super::connect::{DatabaseConnection, describe};
 use super::options::DatabaseError;
 
 /// The version of the tables that this program uses.
-const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 1;
 
 /// The tables of version 1.
 const TABLES: &str = include_str!("schema.sql");
+
+/// Raises the floor of positions when the first node starts.
+///
+/// The database may be a copy that was restored.
+const FIRST_NODE: &str = "UPDATE @.state SET floor = floor + (1::int8 << 32)
+    WHERE EXISTS (SELECT FROM @.inbox) AND NOT EXISTS (SELECT FROM @.node WHERE seen > now() - interval '15 s')";
 
 /// A lock that nodes hold while they create tables: one after the other.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('webpush-server'), hashtext('@'))";
@@ -34,6 +40,7 @@ pub(super) async fn migrate(connection: &DatabaseConnection, schema: &str) -> Re
         if found > VERSION {
             return Err(DatabaseError::Newer { found, known: VERSION });
         }
+        client.batch_execute(&FIRST_NODE.replace('@', schema)).await.map_err(refused)?;
     } else {
         // Creating a schema that exists needs no right to create one.
         let create = format!(

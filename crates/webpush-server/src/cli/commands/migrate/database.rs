@@ -11,7 +11,7 @@ use webpush_admin::sealing_keys::Keys;
 use webpush_core::capability::KeyId;
 use webpush_service::shared_keys::SharedKeys;
 use webpush_service::system;
-use webpush_store::postgres::PostgresStore;
+use webpush_store::postgres::{PostgresOptions, PostgresStore};
 
 /// Connections for commits.
 pub(super) const CONNECTIONS: usize = 4;
@@ -56,7 +56,8 @@ pub(super) async fn open_target(
 
 async fn connect(config: &StoreConfig) -> anyhow::Result<PostgresStore> {
     let name = format!("{} (migrate)", node_name());
-    Ok(PostgresStore::open(options(config, name, UNLIMITED, &system::env())?).await?)
+    let options = PostgresOptions { is_server: false, ..options(config, name, UNLIMITED, &system::env())? };
+    Ok(PostgresStore::open(options).await?)
 }
 
 /// Waits until nodes that have ended without a word are forgotten.
