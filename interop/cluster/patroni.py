@@ -22,10 +22,10 @@ class Script:
     def __init__(self, name, directory):
         self.command = [str(SCRIPTS / name), "--directory", str(directory)]
 
-    def run(self, *arguments, **environment):
+    def run(self, *arguments):
         """Returns the last line that the command printed."""
         done = subprocess.run([*self.command, *(str(argument) for argument in arguments)], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, **environment})
+                              stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise Stuck(f"{' '.join(self.command)} {arguments[0]} ended with status {done.returncode}")
         return (done.stdout.splitlines() or [""])[-1]
@@ -45,8 +45,8 @@ class Process:
     def is_alive(self):
         return bool(self.pids())
 
-    def start(self, **environment):
-        self.script.run("start", self.name, **environment)
+    def start(self):
+        self.script.run("start", self.name)
 
     def send(self, number):
         for pid in self.pids():
@@ -69,6 +69,22 @@ class Node(Process):
     def __init__(self, script, described, mcs):
         super().__init__(script, described)
         self.address, self.mcs = described["url"].removeprefix("http://"), mcs
+        namespace = described.get("namespace")
+        self.inside = ["ip", "netns", "exec", namespace] if namespace else []
+        self.argv = Path(f"/proc/{described['pid']}/cmdline").read_bytes().split(b"\0")[:-1]
+        self.child = None
+
+    def start(self, **environment):
+        """With an environment, starts the program as the script does: the script itself must not have that."""
+        if not environment:
+            super().start()
+            return
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        with open(self.log, "ab") as log:
+            self.child = subprocess.Popen([*self.inside, "env", *variables, *self.argv], stdin=subprocess.DEVNULL,
+                                          stdout=log, stderr=log, start_new_session=True,
+                                          cwd=self.pid_files[0].parent.parent)
+        self.pid_files[0].write_text(f"{self.child.pid}\n")
 
     def is_ready(self):
         return is_ready(self.address)
