@@ -34,6 +34,7 @@ class Verdict:
         for message in self.messages.values():
             if message.topic and message.outcome != "refused":
                 self.by_topic[message.subscription, message.topic].append(message)
+        self.given_up = self.find_given_up()
         self.replaced = self.find_replaced()
         self.lost = {message.number for message in self.messages.values() if self.is_lost(message)}
         self.repeated = {message.number for message in self.messages.values() if len(message.received) > 1}
@@ -44,6 +45,19 @@ class Verdict:
         self.disordered = self.find_disordered()
         self.missing_receipts = {message.number for message in self.messages.values() if self.lacks_receipt(message)}
         self.wrong_receipts = self.find_wrong_receipts()
+
+    def find_given_up(self):
+        """Returns the messages of which a standby that was forced up may have nothing, which its operator chose.
+
+        Marks name the spans in which it was cut off: it has neither what was accepted then nor what was acknowledged.
+        """
+        spans = [mark["given_up"] for mark in self.history.marks if "given_up" in mark]
+
+        def is_given_up(message):
+            times = [message.ended, *(acknowledgement["at"] for acknowledgement in message.acknowledged)]
+            return any(begin <= time <= end for begin, end in spans for time in times)
+
+        return {message.number for message in self.messages.values() if is_given_up(message)}
 
     # Loss
 

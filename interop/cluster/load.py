@@ -74,7 +74,8 @@ class Load:
             self.check_processes()
             verdict = Verdict(history.read(self.directory))
             in_flight = any(message.outcome is None for message in verdict.messages.values())
-            if not (verdict.lost or verdict.missing_receipts or in_flight) or time.monotonic() > deadline:
+            missing = (verdict.lost | verdict.missing_receipts) - verdict.given_up
+            if not (missing or in_flight) or time.monotonic() > deadline:
                 return verdict
 
     def stop(self):

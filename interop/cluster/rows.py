@@ -42,28 +42,16 @@ def percentile(values, share):
 
 
 def make_row(verdict, name, spans):
-    """Returns the row of the messages that were sent, and the agents that were lost, in spans of time.
-
-    Marks may name a span `given_up`, of which a standby that was forced up has nothing: neither what was accepted in
-    it nor what was acknowledged.
-    """
+    """Returns the row of the messages that were sent, and the agents that were lost, in spans of time."""
     history = verdict.history
-
-    given_up = [mark["given_up"] for mark in history.marks if "given_up" in mark]
 
     def is_inside(time):
         return any(begin <= time < end for begin, end in spans)
 
-    def is_given_up(message):
-        times = [message.ended, *(acknowledgement["at"] for acknowledgement in message.acknowledged)]
-        return any(begin <= time <= end for begin, end in given_up for time in times)
-
     inside = [message for message in history.messages.values() if is_inside(message.sent)]
-    judged = [message for message in inside if not is_given_up(message)]
-    forgiven = [message for message in inside if is_given_up(message)]
 
     def count(numbers):
-        return sum(message.number in numbers for message in judged)
+        return sum(message.number in numbers and message.number not in verdict.given_up for message in inside)
 
     lost_agents = [lost for lost in history.disconnections if is_inside(lost.at)]
     back = [lost.seconds for lost in lost_agents if lost.seconds is not None]
@@ -73,7 +61,7 @@ def make_row(verdict, name, spans):
         refused=sum(message.outcome == "refused" for message in inside),
         unknown=sum(message.outcome in ("unknown", None) for message in inside),
         lost=count(verdict.lost),
-        given_up=sum(message.number in verdict.lost for message in forgiven),
+        given_up=sum(message.number in verdict.lost and message.number in verdict.given_up for message in inside),
         twice=sum(message.number in verdict.repeated for message in inside),
         after_acknowledgement=count(verdict.after_acknowledgement),
         disordered=count(verdict.disordered),

@@ -44,7 +44,7 @@ def print_verdict(verdict, rows=None):
              "out of order": verdict.disordered, "receipt missing": verdict.missing_receipts,
              "receipt wrong": verdict.wrong_receipts}
     for kind, numbers in kinds.items():
-        for number in sorted(numbers)[:EXAMPLES]:
+        for number in sorted(numbers - verdict.given_up)[:EXAMPLES]:
             print(f"{kind}: {describe(verdict.messages[number])}")
     for violation in verdict.history.violations[:EXAMPLES]:
         print(json.dumps(violation))
