@@ -38,7 +38,7 @@ const REFUSALS: usize = 4;
 /// Statements for the row of a lane.
 const CREATE_ROW: &str = "INSERT INTO @.lane VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
 const LOCK_ROW: &str = "SELECT last_group FROM @.lane WHERE node = $1 AND number = $2 FOR UPDATE";
-const VERSION_ROW: &str = "SELECT version FROM @.state";
+const STATE_ROW: &str = "SELECT version, history FROM @.state";
 const SET_ROW: &str = "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2";
 /// Raises the floor of positions after commits were lost on the same timeline.
 const SKIP_POSITIONS: &str = "UPDATE @.state SET floor = floor + (1::int8 << 32)";
@@ -270,12 +270,14 @@ impl Lane {
         for (text, values) in [(RAISE_FLOOR, &[][..]), (CREATE_ROW, &key)] {
             client.execute(&text.replace('@', name), values).await?;
         }
-        let version: i32 = client.query_one(&VERSION_ROW.replace('@', name), &[]).await?.try_get(0)?;
+        let state = client.query_one(&STATE_ROW.replace('@', name), &[]).await?;
+        let version: i32 = state.try_get(0)?;
         if version > schema::VERSION {
             return Err(Failure::Connection(
                 "a newer program has changed the tables: restart with it".to_owned(),
             ));
         }
+        node.set_history(state.try_get(1)?);
         let row = client.query_one(&LOCK_ROW.replace('@', name), &key).await?;
         let last: i64 = row.try_get(0)?;
         let is_committed = self.in_doubt.is_some() && last == self.last_group + 1;

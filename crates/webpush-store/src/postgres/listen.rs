@@ -58,6 +58,7 @@ async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
     node.gauges.listens.fetch_add(1, Ordering::Relaxed);
     // There was a time without it, and the server may be another one.
     node.start_epoch();
+    let epoch = node.epoch();
     node.missed();
     node.set_listening(true);
     let mut beats = interval(HEARTBEAT);
@@ -69,6 +70,9 @@ async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
                 None => return Err("the server closed it".to_owned()),
             },
             _ = beats.tick() => {
+                if node.epoch() != epoch {
+                    return Err("another server has become the primary".to_owned());
+                }
                 let now = timeout(TIMEOUT, beat(node, &connection)).await;
                 let now = now.map_err(|_| "the server does not respond".to_owned())??;
                 compare(node, nodes.as_ref(), &now);

@@ -39,6 +39,8 @@ pub(super) struct Node {
     is_listening: AtomicBool,
     /// Raised when the database may be on another server: connections that are older are not used any more.
     epoch: AtomicU64,
+    /// The database system and timeline of the last connection for commits.
+    history: Mutex<String>,
     waiting_notices: AtomicU64,
 }
 
@@ -94,6 +96,7 @@ impl Node {
             gaps: AtomicI64::new(0),
             is_listening: AtomicBool::new(true),
             epoch: AtomicU64::new(0),
+            history: Mutex::default(),
             waiting_notices: AtomicU64::new(0),
         }
     }
@@ -135,6 +138,17 @@ impl Node {
 
     pub(super) fn set_listening(&self, is_listening: bool) {
         self.is_listening.store(is_listening, Ordering::Release);
+    }
+
+    /// Records the database system and timeline on which commits are made.
+    ///
+    /// If they have changed, another server was promoted, and no connection may stay at the old one.
+    pub(super) fn set_history(&self, history: String) {
+        let mut known = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_empty() && *known != history {
+            self.start_epoch();
+        }
+        *known = history;
     }
 
     /// Makes readers and the sender of notices connect anew, perhaps to another server.

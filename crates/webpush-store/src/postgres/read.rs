@@ -216,10 +216,12 @@ impl Readers {
         let slot = &self.slots[self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len()];
         let reading = async {
             // A connection may have been lost since it was used last, so a failed read is tried again.
-            for _ in 0..2 {
+            for _ in 0..3 {
                 let reader = self.reader(slot).await?;
                 match reader.connection.client.query(statement(&reader.statements), values).await {
-                    Ok(rows) => return Ok(rows),
+                    // A server that was replaced meanwhile may not have known everything.
+                    Ok(rows) if reader.epoch == self.node.epoch() => return Ok(rows),
+                    Ok(_) => {}
                     Err(error) => self.discard(slot, &reader, error).await,
                 }
             }
