@@ -30,12 +30,12 @@ pub(super) async fn open(config: &StoreConfig, quota: Quota, env: &Env) -> anyho
     let address = || format!("cannot use {} (--store)", config.display_url());
     let options = options(config, node_name(), quota, env)?;
     let store = retry(|| PostgresStore::open(options.clone())).await.with_context(address)?;
-    report_durability(&options).await;
     let table = DatabaseKeys::table(&store);
     let secret = config.secret()?;
     let (keys, keyring) = SharedKeys::open(table, secret.expose().as_bytes(), &config.schema, env.clone())
         .await
         .with_context(address)?;
+    report_durability(&options).await;
     let store: Arc<Backend> = store.into();
     Ok(OpenStore { store, keyring, keys: KeySource::Shared(Arc::new(keys)) })
 }
