@@ -9,6 +9,7 @@ use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
     Store, StoreError,
 };
+use std::pin::Pin;
 use std::sync::Arc;
 use webpush_core::id::{ChannelId, EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox};
@@ -98,6 +99,23 @@ macro_rules! with {
     };
 }
 
+/// Awaits a read of the store of the backend.
+///
+/// Reads of a database are large, and every session of every server has room for a read. So they are boxed.
+macro_rules! read {
+    ($backend:ident, $store:ident => $read:expr) => {
+        match $backend {
+            Self::Embedded($store) => $read.await,
+            Self::Postgres($store) => boxed($read).await,
+            Self::Memory($store) => $read.await,
+        }
+    };
+}
+
+fn boxed<'s, T>(read: impl Future<Output = T> + Send + 's) -> Pin<Box<dyn Future<Output = T> + Send + 's>> {
+    Box::pin(read)
+}
+
 impl Store for Backend {
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
         with!(self, store => store.commit(ops, durability, done));
@@ -116,7 +134,7 @@ impl Store for Backend {
     }
 
     async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {
-        with!(self, store => store.inbox(id).await)
+        read!(self, store => store.inbox(id))
     }
 
     async fn subscription(
@@ -124,35 +142,35 @@ impl Store for Backend {
         agent: InboxId,
         id: SubscriptionId,
     ) -> Result<Option<Subscription>, StoreError> {
-        with!(self, store => store.subscription(agent, id).await)
+        read!(self, store => store.subscription(agent, id))
     }
 
     async fn channel(&self, agent: InboxId, channel: ChannelId) -> Result<Option<Subscription>, StoreError> {
-        with!(self, store => store.channel(agent, channel).await)
+        read!(self, store => store.channel(agent, channel))
     }
 
     async fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, StoreError> {
-        with!(self, store => store.entry(entry).await)
+        read!(self, store => store.entry(entry))
     }
 
     async fn fetch(&self, scope: &Scope, after: Position, now: Timestamp) -> Result<Page, StoreError> {
-        with!(self, store => store.fetch(scope, after, now).await)
+        read!(self, store => store.fetch(scope, after, now))
     }
 
     async fn latest(&self, scope: &Scope, before: Position, now: Timestamp) -> Result<Latest, StoreError> {
-        with!(self, store => store.latest(scope, before, now).await)
+        read!(self, store => store.latest(scope, before, now))
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
-        with!(self, store => store.due(now, limit).await)
+        read!(self, store => store.due(now, limit))
     }
 
     async fn idle(&self, check: &IdleCheck, limit: usize) -> Result<Vec<InboxId>, StoreError> {
-        with!(self, store => store.idle(check, limit).await)
+        read!(self, store => store.idle(check, limit))
     }
 
     async fn snapshot(&self, detail: &Detail) -> Result<Snapshot, StoreError> {
-        with!(self, store => store.snapshot(detail).await)
+        read!(self, store => store.snapshot(detail))
     }
 
     fn statistics(&self) -> Option<Statistics> {
