@@ -42,7 +42,7 @@ HAS = {
 FAULTS = []
 # For CI: what breaks most, in a few minutes.
 QUICK = ["kill-node", "kill-all-nodes", "freeze-node", "cut-listeners", "restart-pgbouncer", "kill-primary",
-         "kill-standbys", "switch-over", "partition-nodes", "force-stale-standby"]
+         "kill-standbys", "switch-over", "partition-standbys", "partition-nodes", "force-stale-standby"]
 
 
 def fault(title, *needs):
