@@ -64,7 +64,8 @@ impl SampleRequest {
         }
         let key = self.key.clone().unwrap_or_else(|| base64url::encode(pair.public_key()));
         let token = format!("{signed}.{}", base64url::encode(signature));
-        let fill = |template: &str| template.replace("TOKEN", &token).replace("KEY", &key);
+        // The key first: a random token contains "KEY" now and then.
+        let fill = |template: &str| template.replace("KEY", &key).replace("TOKEN", &token);
         let mut request = Request::post(self.vendor.endpoint("token"));
         for (name, value) in &self.headers {
             request = request.header(*name, fill(value));
