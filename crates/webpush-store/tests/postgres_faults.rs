@@ -13,7 +13,9 @@ mod faults;
 
 use cluster::{Directory, PATIENCE, RUNTIME, Server, client, query, query_until_other, until, until_row};
 use faults::*;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use webpush_core::id::Position;
 use webpush_store::postgres::PostgresStore;
@@ -55,29 +57,35 @@ fn connections_that_end_neither_lose_nor_repeat_a_message() {
 fn a_server_that_crashes_loses_nothing() {
     let directory = Directory::create();
     let mut server = directory.server();
-    let (store, other) = RUNTIME.block_on(async {
-        let store = PostgresStore::open(options(&server.url(), 2)).await.unwrap();
-        seed(&store).await;
-        let other = store.handle();
-        (store, other)
-    });
-    let (sender, acknowledged) = std::sync::mpsc::channel();
-    let appending = RUNTIME.spawn(async move {
-        let tell = |_| sender.send(()).unwrap();
-        let appended =
-            tokio::join!(append_all(&store, 1, MESSAGES, &tell), append_all(&other, 2, MESSAGES, &tell));
-        (store, appended)
-    });
+    let (appending, acknowledged) = start_appending(&server.url());
     for _ in 0..3 {
         (0..100).for_each(|_| acknowledged.recv().unwrap());
         server.stop("QUIT");
         server.start();
     }
     RUNTIME.block_on(async {
-        let (store, (first, second)) = appending.await.unwrap();
+        let (store, appended) = appending.await.unwrap();
         drop(acknowledged);
-        assert_appended(&store, &[first, second]).await;
+        assert_appended(&store, &appended).await;
     });
+}
+
+/// Starts to append messages through two handles, and returns a channel of their acknowledgements.
+fn start_appending(url: &str) -> (JoinHandle<(PostgresStore, [AppendedMessages; 2])>, Receiver<()>) {
+    let (store, other) = RUNTIME.block_on(async {
+        let store = PostgresStore::open(options(url, 2)).await.unwrap();
+        seed(&store).await;
+        let other = store.handle();
+        (store, other)
+    });
+    let (sender, acknowledged) = channel();
+    let appending = RUNTIME.spawn(async move {
+        let tell = |_| sender.send(()).unwrap();
+        let appended =
+            tokio::join!(append_all(&store, 1, MESSAGES, &tell), append_all(&other, 2, MESSAGES, &tell));
+        (store, appended.into())
+    });
+    (appending, acknowledged)
 }
 
 /// A primary whose commits wait for its standby.
@@ -195,26 +203,14 @@ fn a_promoted_standby_has_what_was_accepted() {
     let directory = Directory::create();
     let (mut primary, standby) = synchronous(&directory);
     let url = format!("postgres://postgres@{},{}/postgres", primary.address(), standby.address());
-    let (store, other) = RUNTIME.block_on(async {
-        let store = PostgresStore::open(options(&url, 2)).await.unwrap();
-        seed(&store).await;
-        let other = store.handle();
-        (store, other)
-    });
-    let (sender, acknowledged) = std::sync::mpsc::channel();
-    let appending = RUNTIME.spawn(async move {
-        let tell = |_| sender.send(()).unwrap();
-        let appended =
-            tokio::join!(append_all(&store, 1, MESSAGES, &tell), append_all(&other, 2, MESSAGES, &tell));
-        (store, appended)
-    });
+    let (appending, acknowledged) = start_appending(&url);
     (0..200).for_each(|_| acknowledged.recv().unwrap());
     primary.stop("QUIT");
     RUNTIME.block_on(async {
         query(&standby.client().await, "SELECT pg_promote()").await;
-        let (store, (first, second)) = appending.await.unwrap();
+        let (store, appended) = appending.await.unwrap();
         drop(acknowledged);
-        assert_appended(&store, &[first, second]).await;
+        assert_appended(&store, &appended).await;
     });
 }
 

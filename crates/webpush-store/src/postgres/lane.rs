@@ -36,7 +36,8 @@ const PAUSES: [u64; 5] = [0, 20, 100, 300, 1000];
 const REFUSALS: usize = 4;
 
 /// Statements for the row of a lane.
-const CREATE_ROW: &str = "INSERT INTO @.lane VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
+const CREATE_ROW: &str =
+    "INSERT INTO @.lane (node, number, last_group) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING";
 const LOCK_ROW: &str = "SELECT last_group FROM @.lane WHERE node = $1 AND number = $2 FOR UPDATE";
 const STATE_ROW: &str = "SELECT version, history FROM @.state";
 const SET_ROW: &str = "UPDATE @.lane SET last_group = $3 WHERE node = $1 AND number = $2";

@@ -20,7 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after the connection was lost.
 const PAUSE: Duration = Duration::from_millis(500);
 
-const BEAT: &str = "INSERT INTO @.node VALUES ($1, $2, $3, now(), now(), $4)
+const BEAT: &str =
+    "INSERT INTO @.node (id, name, version, started, seen, gaps) VALUES ($1, $2, $3, now(), now(), $4)
     ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, gaps = excluded.gaps";
 const NODES: &str = "SELECT id, gaps, seen > now() - interval '15 s' FROM @.node";
 /// A lane is kept while its node may come back and ask for its last group.

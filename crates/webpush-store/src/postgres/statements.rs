@@ -21,6 +21,15 @@ macro_rules! entry_columns {
     };
 }
 
+/// Inserts whole inboxes.
+macro_rules! insert_inboxes {
+    () => {
+        "INSERT INTO @.inbox (id, owner, created, key, last, entries, body_bytes, subscriptions, monitored, used)
+            SELECT * FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int2[], $5::int8[], $6::int8[], $7::int8[],
+                $8::int8[], $9::int4[], $10::int4[])"
+    };
+}
+
 pub(super) use {entry_columns, row_columns};
 
 /// Declares a struct of prepared statements; in their text, `@` is the schema.
@@ -95,14 +104,13 @@ statements! {
             FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[]) AS k (id, last, entries, body_bytes)
             WHERE i.id = k.id",
         /// Fails if another node has created one of them meanwhile. The group is tried again then.
-        insert_inboxes: "INSERT INTO @.inbox SELECT * FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int2[],
-                $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int4[], $10::int4[])",
-        put_inboxes: "INSERT INTO @.inbox SELECT * FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int2[],
-                $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int4[], $10::int4[])
-            ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, created = excluded.created, key = excluded.key,
+        insert_inboxes: insert_inboxes!(),
+        put_inboxes: concat!(insert_inboxes!(), " ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, created = excluded.created, key = excluded.key,
                 last = excluded.last, entries = excluded.entries, body_bytes = excluded.body_bytes,
-                subscriptions = excluded.subscriptions, monitored = excluded.monitored, used = excluded.used",
-        put_subscriptions: "INSERT INTO @.subscription SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[],
+                subscriptions = excluded.subscriptions, monitored = excluded.monitored, used = excluded.used"),
+        put_subscriptions: "INSERT INTO @.subscription (agent, id, created, key, sender, protocol, channel,
+                category, subtype)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[],
                 $4::int2[], $5::bytea[], $6::int2[], $7::uuid[], $8::bytea[], $9::bytea[])
             ON CONFLICT (agent, id) DO UPDATE SET created = excluded.created, key = excluded.key,
                 sender = excluded.sender, protocol = excluded.protocol, channel = excluded.channel,

@@ -115,6 +115,9 @@ pub(crate) async fn append(store: &PostgresStore, number: u64) -> Result<Applied
     Ok(applied.pop().expect("one result for one operation"))
 }
 
+/// A handle, and the positions of its messages in the order of their numbers.
+pub(crate) type AppendedMessages = (u8, Vec<Position>);
+
 /// Appends the numbered messages of a handle, several at once, each until it is acknowledged.
 ///
 /// Returns the position of each as it was acknowledged, in this order.
@@ -123,7 +126,7 @@ pub(crate) async fn append_all(
     handle: u8,
     count: u64,
     acknowledged: &(dyn Fn(u64) + Sync),
-) -> (u8, Vec<Position>) {
+) -> AppendedMessages {
     let again = async |number| {
         loop {
             let mut applied = match submit(store, vec![Op::Append(message(handle, number))]).await {
@@ -184,7 +187,7 @@ async fn all(store: &PostgresStore) -> BTreeMap<Position, (u8, u64)> {
 }
 
 /// Checks that each message is stored once, where it was acknowledged.
-pub(crate) async fn assert_appended(store: &PostgresStore, handles: &[(u8, Vec<Position>)]) {
+pub(crate) async fn assert_appended(store: &PostgresStore, handles: &[AppendedMessages]) {
     let expected: BTreeMap<Position, (u8, u64)> = handles
         .iter()
         .flat_map(|(handle, positions)| positions.iter().copied().zip((0..).map(|number| (*handle, number))))
