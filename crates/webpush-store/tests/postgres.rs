@@ -7,7 +7,8 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Handle, Runtime};
-use webpush_store::postgres::{PostgresOptions, PostgresStore};
+use webpush_store::cells::ClusterStore;
+use webpush_store::postgres::PostgresOptions;
 use webpush_store::{Backend, Quota};
 
 /// Runs the tasks of all stores.
@@ -31,7 +32,7 @@ fn fresh() -> impl Fn(Quota) -> Backend {
     move |quota| {
         let _ = &entered;
         let options = PostgresOptions { quota, ..options.clone() };
-        Handle::current().block_on(PostgresStore::open(options)).expect("the store opens").into()
+        Handle::current().block_on(ClusterStore::open(options)).expect("the store opens").into()
     }
 }
 

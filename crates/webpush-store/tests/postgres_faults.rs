@@ -13,11 +13,12 @@ mod faults;
 
 use cluster::{Directory, PATIENCE, RUNTIME, Server, client, query, query_until_other, until, until_row};
 use faults::*;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
-use webpush_core::id::Position;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use webpush_core::id::{Position, SubscriptionId};
 use webpush_store::postgres::PostgresStore;
 use webpush_store::{Applied, Op, Store as _, StoreError};
 
@@ -117,21 +118,28 @@ fn nothing_is_accepted_while_no_standby_has_it() {
         store
     });
     standby.stop("INT");
-    RUNTIME.block_on(async {
+    let behind = RUNTIME.block_on(async {
         let (in_doubt, behind) = tokio::join!(
             timeout(PATIENCE, append(&store, 2)),
             // Of the same inbox, so that it waits for the first.
             timeout(PATIENCE, append(&store, 3)),
         );
-        assert_eq!((in_doubt, behind), (Ok(Err(StoreError::Unavailable)), Ok(Err(StoreError::Unavailable))));
+        assert_eq!(in_doubt, Ok(Err(StoreError::Unavailable)));
+        behind.expect("the second gets a response as well").unwrap_err()
     });
     standby.start();
     RUNTIME.block_on(async {
         until("appends work again", async || append(&store, 4).await.is_ok()).await;
         assert!(matches!(append(&store, 2).await, Ok(Applied::Duplicate(_))));
         let bodies: Vec<u64> = stored(&store).await.into_iter().map(|(_, number)| number).collect();
-        // The third was either never sent, or committed with the second.
-        assert!([&[1, 2, 4][..], &[1, 2, 3, 4]].contains(&&bodies[..]), "{bodies:?}");
+        match behind {
+            StoreError::Busy => assert_eq!(bodies, [1, 2, 4], "nothing of a busy store's answer is applied"),
+            // It was either never sent, or committed with the second.
+            StoreError::Unavailable => {
+                assert!([&[1, 2, 4][..], &[1, 2, 3, 4]].contains(&&bodies[..]), "{bodies:?}")
+            }
+            other => panic!("{other}"),
+        }
     });
 }
 
@@ -290,9 +298,7 @@ fn a_commit_that_the_server_refuses_fails_alone() {
         // The lane is held up, so that the others share a group.
         query(&database.client, "BEGIN; SELECT id FROM faults.inbox FOR UPDATE").await;
         let first = tokio::spawn(submit(&store, vec![Op::Append(message(1, 1))]));
-        let waiting = "SELECT 1 FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'webpush-lane' AND wait_event_type = 'Lock'";
-        until_row(&client(&database.url).await, waiting).await;
+        until_row(&client(&database.url).await, LOCKED).await;
         let others: Vec<_> =
             (2..6).map(|number| tokio::spawn(submit(&store, vec![Op::Append(message(1, number))]))).collect();
         query(&database.client, "ROLLBACK").await;
@@ -304,8 +310,78 @@ fn a_commit_that_the_server_refuses_fails_alone() {
         assert_eq!(results, [Ok(1), Err(StoreError::Unavailable), Ok(1), Ok(1)]);
         assert_eq!(numbers(&store).await, [1, 2, 4, 5]);
         // It is no outage.
+        let statistics = store.statistics().unwrap();
+        assert!(statistics.is_up && statistics.outages == 0, "{statistics:?}");
         assert!(append(&store, 6).await.is_ok());
     });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn commits_behind_a_slow_one_have_the_deadline_of_their_group() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = database.open(1).await;
+        seed(&store).await;
+        // The second is refused, so that they are committed one by one, and attempts of the third end after 7 s.
+        query(&database.client, "ALTER TABLE faults.entry ADD CHECK (body <> '2'::bytea)").await;
+        query(&database.client, &slow("NEW.body = '3'", 7)).await;
+        query(&database.client, "BEGIN; SELECT id FROM faults.inbox FOR UPDATE").await;
+        let appended: Vec<_> =
+            (1..6).map(|number| tokio::spawn(submit(&store, vec![Op::Append(message(1, number))]))).collect();
+        until_row(&client(&database.url).await, LOCKED).await;
+        query(&database.client, "ROLLBACK").await;
+        // The deadline is after 10 s, within the second attempt.
+        let late = Instant::now() + Duration::from_secs(13);
+        let mut results = Vec::new();
+        for result in appended {
+            let result = timeout_at(late, result).await.expect("the deadline is kept");
+            results.push(result.unwrap().map(|applied| applied.len()));
+        }
+        let (unknown, waiting) = (Err(StoreError::Unavailable), Err(StoreError::Busy));
+        assert_eq!(results, [Ok(1), unknown.clone(), unknown, waiting.clone(), waiting]);
+        query(&database.client, "DROP TRIGGER slow ON faults.entry").await;
+        until("appends work again", async || append(&store, 6).await.is_ok()).await;
+        assert_eq!(numbers(&store).await, [1, 6]);
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn a_group_that_takes_too_long_is_split() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = database.open(1).await;
+        seed(&store).await;
+        // Statements that insert more than one message.
+        query(&database.client, &slow("(SELECT last FROM faults.inbox WHERE owner = 0) > NEW.position", 60))
+            .await;
+        query(&database.client, "BEGIN; SELECT id FROM faults.inbox FOR UPDATE").await;
+        let appended: Vec<_> =
+            (1..6).map(|number| tokio::spawn(submit(&store, vec![Op::Append(message(1, number))]))).collect();
+        until_row(&client(&database.url).await, LOCKED).await;
+        query(&database.client, "ROLLBACK").await;
+        for result in appended {
+            let result = result.await.unwrap().map(|applied| applied.len());
+            assert_eq!(result, Ok(1));
+        }
+        assert_eq!(numbers(&store).await, [1, 2, 3, 4, 5]);
+        assert_eq!(store.statistics().unwrap().outages, 0);
+    });
+}
+
+/// A lane that waits for a lock.
+const LOCKED: &str = "SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'webpush-lane' AND wait_event_type = 'Lock'";
+
+/// Makes inserting a message with a condition take this time, and end the connection.
+fn slow(condition: &str, seconds: u64) -> String {
+    format!(
+        "CREATE FUNCTION faults.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF {condition} THEN PERFORM pg_sleep({seconds}), pg_terminate_backend(pg_backend_pid()); END IF;
+            RETURN NEW; END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON faults.entry FOR EACH ROW EXECUTE FUNCTION faults.slow()"
+    )
 }
 
 #[test]
@@ -317,14 +393,11 @@ fn two_nodes_create_the_same_inbox() {
         let agent = seed_ops();
         // As another node does: the inbox with a subscription and a message.
         let id = "'01010101-0101-0101-0101-010101010101'";
-        let create = format!(
-            "BEGIN; INSERT INTO faults.inbox VALUES ({id}, 0, 1, 7, 1000, 0, 0, 0, NULL, 0)"
-        );
+        let create =
+            format!("BEGIN; INSERT INTO faults.inbox VALUES ({id}, 0, 1, 7, 1000, 0, 0, 0, NULL, 0)");
         query(&database.client, &create).await;
         let created = tokio::spawn(submit(&store, agent));
-        let waiting = "SELECT 1 FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'webpush-lane' AND wait_event_type = 'Lock'";
-        until_row(&client(&database.url).await, waiting).await;
+        until_row(&client(&database.url).await, LOCKED).await;
         query(&database.client, "COMMIT").await;
         assert!(created.await.unwrap().is_ok());
         append(&store, 1).await.unwrap();
@@ -352,6 +425,50 @@ fn a_store_closes_while_its_server_is_away() {
             assert!(matches!(result, Err(StoreError::Unavailable | StoreError::Busy)), "{result:?}");
         }
         assert_eq!(append(&store, 30).await, Err(StoreError::Unavailable));
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+fn lookups_of_subscriptions_are_made_together() {
+    RUNTIME.block_on(async {
+        let database = Database::create().await;
+        let store = Arc::new(database.open(1).await);
+        seed(&store).await;
+        let look_up = |exists: bool| {
+            let store = Arc::clone(&store);
+            let id = if exists { SUBSCRIPTION } else { SubscriptionId::from_bytes([9; 16]) };
+            tokio::spawn(async move { store.subscription(AGENT, id).await.map(|found| found.is_some()) })
+        };
+        assert_eq!(look_up(true).await.unwrap(), Ok(true));
+        // Two statements wait, and the others for them.
+        query(&database.client, "BEGIN; LOCK faults.subscription").await;
+        let first: Vec<_> = (0..2).map(|_| look_up(true)).collect();
+        let observer = client(&database.url).await;
+        let blocked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+            AND application_name = 'webpush-read' AND wait_event_type = 'Lock' HAVING count(*) = 2";
+        until_row(&observer, blocked).await;
+        let next: Vec<_> = (0..200).map(|number| look_up(number % 3 > 0)).collect();
+        // Callers that go do not take the others with them.
+        next[0].abort();
+        next[100].abort();
+        first[0].abort();
+        query(&database.client, "ROLLBACK").await;
+        for (number, found) in next.into_iter().enumerate().filter(|(number, _)| number % 100 > 0) {
+            assert_eq!(found.await.unwrap(), Ok(number % 3 > 0), "{number}");
+        }
+        // A connection that was lost is replaced.
+        query(
+            &database.client,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'webpush-read'",
+        )
+        .await;
+        for found in (0..20).map(|_| look_up(true)).collect::<Vec<_>>() {
+            assert_eq!(found.await.unwrap(), Ok(true));
+        }
+        store.close();
+        assert_eq!(look_up(true).await.unwrap(), Err(StoreError::Unavailable));
     });
 }
 

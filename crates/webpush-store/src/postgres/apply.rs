@@ -13,6 +13,7 @@ use crate::{Applied, IdleCheck, InboxUsage, Notice, Op, Quota, RemovalResult, po
 use std::collections::{BTreeMap, BTreeSet};
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, Inbox, Owner};
+use webpush_core::receipt::Receipt;
 use webpush_core::subscription::Subscription;
 
 /// The changes of a group, and the result of each of its operations.
@@ -32,6 +33,8 @@ pub(super) struct GroupChanges {
     pub(super) inserted: BTreeMap<(InboxId, Position), Entry>,
     /// Messages appended, by ID.
     pub(super) appended: BTreeMap<(InboxId, MessageId), Position>,
+    /// Receipts for inboxes in other cells. They have no positions yet.
+    pub(super) outgoing: Vec<Receipt>,
     /// The results, one list for each commit.
     pub(super) results: Vec<Vec<Applied>>,
     /// Notices to the sessions of other nodes.

@@ -35,6 +35,12 @@ impl DatabaseDurability {
         query(&connection).await.map_err(|error| DatabaseError::Refused(describe(error)))
     }
 
+    /// Returns the number of connected standbys that commits wait for; `None` if the user may not see it.
+    #[must_use]
+    pub fn connected_standbys(&self) -> Option<u64> {
+        if self.synchronous_standby_names.is_empty() { Some(0) } else { self.standbys }
+    }
+
     /// Returns what is wrong with it: one sentence for each.
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
@@ -67,7 +73,10 @@ impl fmt::Display for DatabaseDurability {
     }
 }
 
-async fn query(connection: &DatabaseConnection) -> Result<DatabaseDurability, tokio_postgres::Error> {
+/// Reads the settings on a connection.
+pub(super) async fn query(
+    connection: &DatabaseConnection,
+) -> Result<DatabaseDurability, tokio_postgres::Error> {
     let row = connection.client.query_typed_one(QUERY, &[]).await?;
     let standbys: i64 = row.try_get(3)?;
     Ok(DatabaseDurability {

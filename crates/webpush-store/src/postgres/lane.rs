@@ -6,21 +6,26 @@
 //! there whether the group was committed. So a group is never applied twice, and never confirmed unless it is durable.
 
 use super::apply::{GroupChanges, apply};
-use super::connect::{DatabaseConnection, describe};
-use super::load::{LoadError, Needs, load, load_need};
+use super::connect::DatabaseConnection;
+use super::failure::{CommitFailure, RefusalCause, RefusedStatement};
+use super::load::{Needs, load, load_need};
 use super::node::Node;
-use super::queue::{Commit, Group};
+use super::panics::catch;
+use super::queue::{self, Group};
 use super::schema;
 use super::statements::WriterStatements;
+use super::submitters::Submitters;
 use super::values::Uuid;
 use super::working_set::WorkingSet;
 use super::write::write;
-use crate::{Done, Durability, Op, StoreError};
+use crate::{Op, StoreError};
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::ToSql;
+use webpush_core::id::InboxId;
 
 /// Time after which the submitters of a group are told that its outcome is unknown.
 ///
@@ -30,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CHECK: Duration = Duration::from_millis(500);
 /// Time of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(9);
+/// Pause after a panic, so that one that comes again and again does no more than stop the lane.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_millis(100);
 /// Pauses between attempts.
 const PAUSES: [u64; 5] = [0, 20, 100, 300, 1000];
 /// Attempts after which a group that the server refuses is committed one by one, or given up.
@@ -62,35 +69,22 @@ pub(super) struct Lane {
     last_group: i64,
     /// The number of the last group that was durable. Lazy ones after it may be lost.
     durable_group: i64,
-    /// The changes of the next group, once its COMMIT was sent and while its outcome is unknown.
-    in_doubt: Option<Box<GroupChanges>>,
+    in_doubt: Option<GroupInDoubt>,
 }
 
-/// Why an attempt to commit a group failed.
-enum Failure {
-    /// The server could not be reached, or the connection was lost.
-    Connection(String),
-    /// The server refused a statement.
-    Refused(String),
-    /// A row cannot be read.
-    Damaged,
+/// A group whose COMMIT was sent, while its outcome is unknown.
+struct GroupInDoubt {
+    /// Its number: the row of the lane has it if the group was committed.
+    number: i64,
+    changes: Box<GroupChanges>,
 }
 
-impl From<tokio_postgres::Error> for Failure {
-    fn from(error: tokio_postgres::Error) -> Self {
-        // Class 57: the server shuts down or canceled the statement. Class 25 follows an error before it.
-        let is_refusal = error.code().is_some_and(|code| !["57", "08"].contains(&&code.code()[..2]));
-        if is_refusal { Self::Refused(describe(error)) } else { Self::Connection(describe(error)) }
-    }
-}
-
-impl From<LoadError> for Failure {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Statement(error) => error.into(),
-            LoadError::Damaged => Self::Damaged,
-        }
-    }
+/// Why a group was not committed.
+enum GroupError {
+    /// The submitters are told so.
+    Store(StoreError),
+    /// The commits to these inboxes belong to other cells; the others may be tried again.
+    Moved(HashSet<InboxId>),
 }
 
 impl Lane {
@@ -107,53 +101,63 @@ impl Lane {
         }
     }
 
+    /// Commits a group, and survives a panic.
     async fn commit(&mut self, group: Group) {
+        let node = Arc::clone(&self.node);
         let is_lazy = !group.is_durable();
-        let deadline = Instant::now() + PATIENCE;
-        self.node.gauges.groups.note(group.commits.len() as u64);
-        let (mut ops, mut waiting) = (Vec::new(), Vec::new());
-        for commit in group.commits {
-            let Commit { ops: its_ops, durability, done, submitted } = commit;
-            ops.push(its_ops);
-            waiting.push(Submitter { durability, done, submitted });
+        node.gauges.groups.note(group.commits.len() as u64);
+        let (mut ops, mut submitters) = Submitters::new(group.commits, Instant::now() + PATIENCE);
+        while let Err(panic) = catch("a lane", self.commit_group(&mut ops, is_lazy, &mut submitters)).await {
+            // A new connection finds out what was committed. The other nodes may lack notices, and sessions here events.
+            self.connection = None;
+            submitters.give_up();
+            node.report_outage(&panic);
+            node.add_gap();
+            drop(catch("an observer", async { node.missed() }).await);
+            sleep(PAUSE_AFTER_PANIC).await;
         }
-        let mut submitters = Some(waiting);
-        match self.commit_ops(&ops, is_lazy, deadline, &mut submitters).await {
-            Ok(changes) => complete(&self.node, *changes, submitters),
-            Err(_) if ops.len() > 1 && submitters.is_some() => {
-                // One of them may be what the server refuses: the others must not fail with it.
-                for (ops, submitter) in ops.into_iter().zip(submitters.into_iter().flatten()) {
-                    let mut submitters = Some(vec![submitter]);
-                    match self.commit_ops(&[ops], is_lazy, deadline, &mut submitters).await {
-                        Ok(changes) => complete(&self.node, *changes, submitters),
-                        Err(error) => fail(&self.node, submitters, &error),
-                    }
-                }
+    }
+
+    /// Commits a group, or its commits one by one if it is refused.
+    async fn commit_group(&mut self, ops: &mut Vec<Vec<Op>>, is_lazy: bool, submitters: &mut Submitters) {
+        let node = Arc::clone(&self.node);
+        while !ops.is_empty() {
+            match self.commit_ops(ops, is_lazy, submitters).await {
+                Ok(changes) => return submitters.complete(&node, *changes),
+                Err(GroupError::Moved(inboxes)) => submitters.redirect(&node, ops, &inboxes),
+                Err(GroupError::Store(_)) if ops.len() > 1 && !submitters.is_empty() => break,
+                Err(GroupError::Store(error)) => return submitters.fail(&node, ops.len(), &error),
             }
-            Err(error) => fail(&self.node, submitters, &error),
+        }
+        // One of them may be what the server refuses: the others must not fail with it.
+        for ops in &*ops {
+            match self.commit_ops(std::slice::from_ref(ops), is_lazy, submitters).await {
+                Ok(changes) => submitters.complete(&node, *changes),
+                Err(GroupError::Moved(_)) => submitters.redirect_first(&node, ops.clone()),
+                Err(GroupError::Store(error)) => submitters.fail(&node, 1, &error),
+            }
         }
     }
 
     /// Commits operations, or finds that they cannot be committed.
     ///
-    /// At the deadline the submitters are told that the outcome is unknown, but nothing else is committed until it is known,
-    /// or the store is closed.
+    /// At the deadline all submitters of the group are failed, but nothing else is committed until the outcome is known, or
+    /// the store is closed.
     async fn commit_ops(
         &mut self,
         ops: &[Vec<Op>],
         is_lazy: bool,
-        deadline: Instant,
-        submitters: &mut Option<Vec<Submitter>>,
-    ) -> Result<Box<GroupChanges>, StoreError> {
+        submitters: &mut Submitters,
+    ) -> Result<Box<GroupChanges>, GroupError> {
         let node = Arc::clone(&self.node);
         let (mut failures, mut refusals) = (0, 0);
         loop {
-            fail_late(&node, deadline, submitters);
-            if submitters.is_none() && node.is_closed() {
+            fail_late(&node, ops.len(), submitters);
+            if submitters.is_empty() && node.is_closed() {
                 self.in_doubt = None;
             }
             let pause = Duration::from_millis(PAUSES[failures.min(PAUSES.len() - 1)]);
-            let is_wanted = refusals < REFUSALS && submitters.is_some();
+            let is_wanted = refusals < REFUSALS && !submitters.is_empty();
             let mut step = pin!(async {
                 sleep(pause).await;
                 self.step(ops, is_lazy, is_wanted).await
@@ -161,21 +165,27 @@ impl Lane {
             let result = loop {
                 match timeout(CHECK, &mut step).await {
                     Ok(result) => break result,
-                    Err(_) => fail_late(&node, deadline, submitters),
+                    Err(_) => fail_late(&node, ops.len(), submitters),
                 }
             };
             let failure = match result {
                 Ok(Some(changes)) => return Ok(changes),
-                Ok(None) => return Err(StoreError::Unavailable),
+                Ok(None) => return Err(GroupError::Store(StoreError::Unavailable)),
                 Err(failure) => failure,
             };
             failures += 1;
             match failure {
-                Failure::Connection(text) => node.report_outage(&text),
-                Failure::Damaged => return Err(StoreError::Corrupt),
-                Failure::Refused(text) => {
-                    node.report_outage(&text);
-                    refusals += 1;
+                CommitFailure::Connection(text) => node.report_outage(&text),
+                CommitFailure::Damaged => return Err(GroupError::Store(StoreError::Corrupt)),
+                CommitFailure::Moved(inboxes) => return Err(GroupError::Moved(inboxes)),
+                CommitFailure::Refused(RefusedStatement { text, cause }) => {
+                    match cause {
+                        RefusalCause::Rows | RefusalCause::Time => {
+                            tracing::warn!(commits = ops.len(), "PostgreSQL refused to commit: {text}");
+                        }
+                        RefusalCause::Database => node.report_outage(&text),
+                    }
+                    refusals = if cause == RefusalCause::Time { REFUSALS } else { refusals + 1 };
                 }
             }
         }
@@ -189,20 +199,20 @@ impl Lane {
         ops: &[Vec<Op>],
         is_lazy: bool,
         is_wanted: bool,
-    ) -> Result<Option<Box<GroupChanges>>, Failure> {
+    ) -> Result<Option<Box<GroupChanges>>, CommitFailure> {
         if !is_wanted && self.in_doubt.is_none() {
             return Ok(None);
         }
-        let no_response = |_| Failure::Connection("the server does not respond".to_owned());
+        let no_response = |_| CommitFailure::Connection("the server does not respond".to_owned());
         let open = match self.connection.take() {
             Some(open) => open,
             None => {
                 let (open, is_committed) = timeout(ATTEMPT, self.connect()).await.map_err(no_response)??;
-                if let Some(changes) = self.in_doubt.take()
+                if let Some(in_doubt) = self.in_doubt.take()
                     && is_committed
                 {
                     self.connection = Some(open);
-                    return Ok(Some(changes));
+                    return Ok(Some(in_doubt.changes));
                 }
                 open
             }
@@ -220,7 +230,7 @@ impl Lane {
         (connection, statements): (DatabaseConnection, WriterStatements),
         ops: &[Vec<Op>],
         is_lazy: bool,
-    ) -> Result<Box<GroupChanges>, Failure> {
+    ) -> Result<Box<GroupChanges>, CommitFailure> {
         let warnings = connection.warnings();
         let group = self.last_group + 1;
         let mut rows = WorkingSet::default();
@@ -228,23 +238,33 @@ impl Lane {
         let key: [&(dyn ToSql + Sync); 3] = [&node, &number, &group];
         let ((), begun, ()) = tokio::try_join!(
             biased;
-            async { connection.client.batch_execute("BEGIN").await.map_err(Failure::from) },
-            async { connection.client.execute(&statements.begin_group, &key).await.map_err(Failure::from) },
-            async { load(&connection, &statements, Needs::for_commits(ops), &mut rows).await.map_err(Failure::from) },
+            async { connection.client.batch_execute("BEGIN").await.map_err(CommitFailure::from) },
+            async { connection.client.execute(&statements.begin_group, &key).await.map_err(CommitFailure::from) },
+            async { load(&connection, &statements, Needs::for_commits(ops), &mut rows).await.map_err(CommitFailure::from) },
         )?;
         if begun != 1 {
-            return Err(Failure::Connection("another process uses the row of this connection".to_owned()));
+            return Err(CommitFailure::Connection(
+                "another process uses the row of this connection".to_owned(),
+            ));
+        }
+        let moved: HashSet<InboxId> =
+            ops.iter().flatten().filter_map(queue::inbox).filter(|id| rows.is_elsewhere(*id)).collect();
+        if !moved.is_empty() {
+            connection.client.batch_execute("ROLLBACK").await?;
+            self.connection = Some((connection, statements));
+            return Err(CommitFailure::Moved(moved));
         }
         let changes = loop {
             let recent = |inbox, message| self.node.recent.position(inbox, message);
-            match apply(rows.clone(), &self.node.options.quota, ops, &recent) {
+            let quota = &self.node.options.quota;
+            match apply(rows.clone(), quota, ops, &recent) {
                 Ok(changes) => break Box::new(changes),
-                Err(need) => load_need(&connection, &statements, need, &mut rows).await?,
+                Err(need) => load_need(&connection, &statements, (quota, ops), need, &mut rows).await?,
             }
         };
         let is_lazy = is_lazy && !changes.assigns_positions();
-        let changes = self.in_doubt.insert(changes);
-        write(&connection, &statements, &rows, changes, is_lazy).await?;
+        let in_doubt = self.in_doubt.insert(GroupInDoubt { number: group, changes });
+        write(&connection, &statements, &rows, &in_doubt.changes, is_lazy).await?;
         if connection.warnings() != warnings && !is_lazy {
             confirm(&connection, &self.node, self.number, group).await?;
         }
@@ -254,18 +274,18 @@ impl Lane {
         }
         self.connection = Some((connection, statements));
         self.node.report_up();
-        self.in_doubt.take().ok_or(Failure::Damaged)
+        self.in_doubt.take().map(|in_doubt| in_doubt.changes).ok_or(CommitFailure::Damaged)
     }
 
     /// Connects, and returns true if the group in doubt was committed.
-    async fn connect(&mut self) -> Result<((DatabaseConnection, WriterStatements), bool), Failure> {
+    async fn connect(&mut self) -> Result<((DatabaseConnection, WriterStatements), bool), CommitFailure> {
         let node = &self.node;
         let name = &node.options.schema;
         let connection = node
             .connector
             .connect("webpush-lane")
             .await
-            .map_err(|error| Failure::Connection(error.to_string()))?;
+            .map_err(|error| CommitFailure::Connection(error.to_string()))?;
         let key: [&(dyn ToSql + Sync); 2] = [&Uuid(node.id), &self.number];
         let client = &connection.client;
         for (text, values) in [(RAISE_FLOOR, &[][..]), (CREATE_ROW, &key)] {
@@ -274,14 +294,14 @@ impl Lane {
         let state = client.query_one(&STATE_ROW.replace('@', name), &[]).await?;
         let version: i32 = state.try_get(0)?;
         if version > schema::VERSION {
-            return Err(Failure::Connection(
+            return Err(CommitFailure::Connection(
                 "a newer program has changed the tables: restart with it".to_owned(),
             ));
         }
         node.set_history(state.try_get(1)?);
         let row = client.query_one(&LOCK_ROW.replace('@', name), &key).await?;
         let last: i64 = row.try_get(0)?;
-        let is_committed = self.in_doubt.is_some() && last == self.last_group + 1;
+        let is_committed = self.in_doubt.as_ref().is_some_and(|in_doubt| in_doubt.number == last);
         let group = if is_committed { last } else { self.last_group };
         if last < self.durable_group {
             tracing::error!(
@@ -292,44 +312,19 @@ impl Lane {
             client.execute(&SKIP_POSITIONS.replace('@', name), &[]).await?;
         }
         confirm(&connection, node, self.number, group).await?;
-        let statements = WriterStatements::prepare(&connection, name).await.map_err(Failure::Connection)?;
+        let statements =
+            WriterStatements::prepare(&connection, name).await.map_err(CommitFailure::Connection)?;
         // Only now: if this fails or takes too long, the next connection has to find the same.
         (self.last_group, self.durable_group) = (group, group);
         Ok(((connection, statements), is_committed))
     }
 }
 
-fn complete(node: &Node, changes: GroupChanges, submitters: Option<Vec<Submitter>>) {
-    node.recent.add(changes.appended);
-    match submitters {
-        Some(submitters) => {
-            for (applied, submitter) in changes.results.into_iter().zip(submitters) {
-                node.observers.committed(node.handle, &applied, submitter.durability);
-                if submitter.durability == Durability::Durable {
-                    let micros = submitter.submitted.elapsed().as_micros();
-                    node.gauges.commits.note(u64::try_from(micros).unwrap_or(u64::MAX));
-                }
-                (submitter.done)(Ok(applied));
-            }
-        }
-        // They were told that it failed.
-        None => node.missed(),
-    }
-    changes.notices.into_iter().for_each(|notice| node.notify(notice));
-}
-
-fn fail(node: &Node, submitters: Option<Vec<Submitter>>, error: &StoreError) {
-    for submitter in submitters.into_iter().flatten() {
-        node.observers.failed();
-        (submitter.done)(Err(error.clone()));
-    }
-}
-
 /// Fails the submitters of a group at its deadline, and commits that have waited too long for a lane.
-fn fail_late(node: &Node, deadline: Instant, submitters: &mut Option<Vec<Submitter>>) {
-    if Instant::now() >= deadline {
-        fail(node, submitters.take(), &StoreError::Unavailable);
-    }
+///
+/// `attempted` is the number of submitters, from the first, whose commits may have been applied.
+fn fail_late(node: &Node, attempted: usize, submitters: &mut Submitters) {
+    submitters.fail_late(node, attempted);
     for commit in node.queue.expire(PATIENCE) {
         (commit.done)(Err(StoreError::Busy));
     }
@@ -341,20 +336,13 @@ async fn confirm(
     node: &Node,
     number: i16,
     group: i64,
-) -> Result<(), Failure> {
+) -> Result<(), CommitFailure> {
     let warnings = connection.warnings();
     let key: [&(dyn ToSql + Sync); 3] = [&Uuid(node.id), &number, &group];
     connection.client.execute(&SET_ROW.replace('@', &node.options.schema), &key).await?;
     if connection.warnings() == warnings {
         Ok(())
     } else {
-        Err(Failure::Connection("a commit was not replicated".to_owned()))
+        Err(CommitFailure::Connection("a commit was not replicated".to_owned()))
     }
-}
-
-/// One who waits for a commit.
-struct Submitter {
-    durability: Durability,
-    done: Done,
-    submitted: Instant,
 }

@@ -1,17 +1,21 @@
 //! Hears the notices of other nodes, and which nodes there are.
 
+use super::cluster_view::{ClusterNode, SettingHashes, differing};
 use super::connect::{DatabaseConnection, DatabaseConnector, describe};
-use super::node::Node;
+use super::durability;
+use super::node::{Node, is_server};
 use super::notice_codec::decode;
 use super::options::DatabaseError;
+use super::panics::catch;
+use super::values::Uuid;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_postgres::Notification;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Notification, Row};
 
 /// Time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -23,7 +27,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 const BEAT: &str =
     "INSERT INTO @.node (id, name, version, started, seen, gaps) VALUES ($1, $2, $3, now(), now(), $4)
     ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, gaps = excluded.gaps";
-const NODES: &str = "SELECT id, gaps, seen > now() - interval '15 s' FROM @.node";
+const NODES: &str = "SELECT n.id, n.gaps, n.seen > now() - interval '15 s' AS is_alive, n.name, n.version,
+        extract(epoch FROM now() - n.started)::float8 AS uptime, extract(epoch FROM now() - n.seen)::float8 AS age,
+        s.names, s.hashes
+    FROM @.node n LEFT JOIN @.node_settings s ON s.node = n.id";
+const SAVE_SETTINGS: &str = "INSERT INTO @.node_settings (node, names, hashes) VALUES ($1, $2, $3)
+    ON CONFLICT (node) DO UPDATE SET names = excluded.names, hashes = excluded.hashes";
 /// A lane is kept while its node may come back and ask for its last group.
 const FORGET: &str = "WITH gone AS (DELETE FROM @.node WHERE seen < now() - interval '7 days' RETURNING id)
     DELETE FROM @.lane WHERE node IN (SELECT id FROM gone)";
@@ -44,9 +53,12 @@ struct NodeState {
 pub(super) async fn run(node: Arc<Node>) {
     let mut nodes = None;
     loop {
-        if let Err(reason) = listen(&node, &mut nodes).await {
+        if let Err(reason) = catch("the listener", listen(&node, &mut nodes)).await.flatten() {
             node.set_listening(false);
-            tracing::warn!("the connection for notifications of other nodes was lost: {reason}; retrying");
+            tracing::warn!(
+                cell = node.cell(),
+                "the connection for notifications of other nodes was lost: {reason}; retrying"
+            );
         }
         sleep(PAUSE).await;
     }
@@ -62,6 +74,7 @@ async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
     let epoch = node.epoch();
     node.missed();
     node.set_listening(true);
+    let mut saved = Arc::default();
     let mut beats = interval(HEARTBEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -74,7 +87,7 @@ async fn listen(node: &Node, nodes: &mut Option<Nodes>) -> Result<(), String> {
                 if node.epoch() != epoch {
                     return Err("another server has become the primary".to_owned());
                 }
-                let now = timeout(TIMEOUT, beat(node, &connection)).await;
+                let now = timeout(TIMEOUT, beat(node, &connection, &mut saved)).await;
                 let now = now.map_err(|_| "the server does not respond".to_owned())??;
                 compare(node, nodes.as_ref(), &now);
                 *nodes = Some(now);
@@ -96,17 +109,26 @@ async fn open(
 
 fn hear(node: &Node, notification: &Notification) {
     match decode(notification.payload()) {
-        Some((sender, _)) if sender == node.id => {}
-        Some((_, notices)) => notices.iter().for_each(|notice| node.observers.heard(notice)),
-        // Perhaps of a newer program. Sessions find out what it was by reading.
+        Some(received) if received.node == node.id => {}
+        Some(received) => {
+            received.notices.iter().for_each(|notice| node.observers.heard(notice));
+            // Of a newer program. Sessions find out what it was by reading.
+            if received.has_gap {
+                node.missed();
+            }
+        }
         None => node.missed(),
     }
 }
 
-/// Records that this node is alive, and returns all nodes.
-async fn beat(node: &Node, connection: &DatabaseConnection) -> Result<Nodes, String> {
+/// Records that this node is alive, and returns all nodes. `saved` are its settings in the database.
+async fn beat(
+    node: &Node,
+    connection: &DatabaseConnection,
+    saved: &mut Arc<SettingHashes>,
+) -> Result<Nodes, String> {
     let schema = &node.options.schema;
-    let id = super::values::Uuid(node.id);
+    let id = Uuid(node.id);
     let values: [(&(dyn ToSql + Sync), Type); 4] = [
         (&id, Type::UUID),
         (&node.options.node_name, Type::TEXT),
@@ -116,14 +138,50 @@ async fn beat(node: &Node, connection: &DatabaseConnection) -> Result<Nodes, Str
     let client = &connection.client;
     client.execute_typed(&BEAT.replace('@', schema), &values).await.map_err(describe)?;
     client.execute_typed(&FORGET.replace('@', schema), &[]).await.map_err(describe)?;
+    let settings = node.view.settings();
+    if !settings.is_empty() && !Arc::ptr_eq(&settings, saved) {
+        let (names, hashes): (Vec<_>, Vec<_>) = settings.iter().unzip();
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&id, Type::UUID), (&names, Type::TEXT_ARRAY), (&hashes, Type::TEXT_ARRAY)];
+        client.execute_typed(&SAVE_SETTINGS.replace('@', schema), &values).await.map_err(describe)?;
+        *saved = Arc::clone(&settings);
+    }
     let rows = client.query_typed(&NODES.replace('@', schema), &[]).await.map_err(describe)?;
-    rows.iter()
-        .map(|row| {
-            let state = NodeState { gaps: row.try_get(1)?, is_alive: row.try_get(2)? };
-            Ok((row.try_get::<_, super::values::Uuid>(0)?.0, state))
-        })
-        .collect::<Result<_, _>>()
-        .map_err(describe)
+    let durability = durability::query(connection).await.map_err(describe)?;
+    let read = rows.iter().map(|row| read_node(node, row, &settings)).collect::<Result<Vec<_>, _>>();
+    let mut read = read.map_err(describe)?;
+    let leader = read.iter().filter(|(_, state)| state.is_alive).map(|(seen, _)| seen.id).min();
+    read.iter_mut().for_each(|(seen, _)| seen.leads = Some(seen.id) == leader);
+    let nodes = read.iter().map(|(seen, state)| (seen.id, *state)).collect();
+    let servers = read.into_iter().map(|(seen, _)| seen).filter(|seen| is_server(seen.id)).collect();
+    node.view.replace(servers, durability.connected_standbys());
+    Ok(nodes)
+}
+
+fn read_node(
+    node: &Node,
+    row: &Row,
+    settings: &SettingHashes,
+) -> Result<(ClusterNode, NodeState), tokio_postgres::Error> {
+    let Uuid(id) = row.try_get("id")?;
+    let names: Option<Vec<String>> = row.try_get("names")?;
+    let hashes: Option<Vec<String>> = row.try_get("hashes")?;
+    let other = names.into_iter().flatten().zip(hashes.into_iter().flatten()).collect();
+    let state = NodeState { gaps: row.try_get("gaps")?, is_alive: row.try_get("is_alive")? };
+    let seconds =
+        |name| row.try_get(name).map(|seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    let seen = ClusterNode {
+        name: row.try_get("name")?,
+        version: row.try_get("version")?,
+        uptime: seconds("uptime")?,
+        heartbeat_age: seconds("age")?,
+        is_alive: state.is_alive,
+        is_self: id == node.id,
+        leads: false,
+        differing: differing(settings, &other),
+        id,
+    };
+    Ok((seen, state))
 }
 
 /// Decides whether this node leads, and whether notices of others may be missing.
@@ -144,7 +202,7 @@ fn compare(node: &Node, before: Option<&Nodes>, now: &Nodes) {
 pub(super) async fn leave(node: &Node) -> Result<(), String> {
     let connection = node.connector.connect("webpush-close").await.map_err(|error| error.to_string())?;
     let statement = LEAVE.replace('@', &node.options.schema);
-    let id = super::values::Uuid(node.id);
+    let id = Uuid(node.id);
     connection.client.execute_typed(&statement, &[(&id, Type::UUID)]).await.map_err(describe)?;
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use super::connect::DatabaseConnection;
 use super::queue::{self, GroupKind};
+use super::shard::shard;
 use super::statements::WriterStatements;
 use super::values::{self, Damaged, Uuid, from_count, from_position, from_topic};
 use super::working_set::{EntryRow, Need, TopicKey, WorkingSet};
-use crate::{Op, Record};
-use std::collections::{BTreeMap, HashSet};
+use crate::{Op, Quota, Record};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 use webpush_core::id::{ChannelId, InboxId, Position, SubscriptionId};
@@ -37,6 +38,8 @@ impl From<Damaged> for LoadError {
 #[derive(Debug, Default)]
 pub(super) struct Needs {
     inboxes: HashSet<InboxId>,
+    /// True if an inbox may be created.
+    creates: bool,
     /// Inboxes to which only messages are appended, with their number and total bytes.
     appends: BTreeMap<InboxId, (i64, i64)>,
     subscriptions: HashSet<(InboxId, SubscriptionId)>,
@@ -60,6 +63,7 @@ impl Needs {
                 op => needs.inboxes.extend(queue::inbox(op)),
             }
             match op {
+                Op::CreateInbox(_) | Op::Restore(Record::Inbox(_)) => needs.creates = true,
                 Op::Append(draft) => {
                     needs.subscriptions.insert((draft.agent, draft.subscription));
                     needs.topics.extend(draft.topic.map(|topic| (draft.agent, draft.subscription, topic)));
@@ -82,11 +86,10 @@ impl Needs {
                         needs.subscriptions.insert((message.agent, message.subscription));
                     }
                 }
-                Op::CreateInbox(_)
-                | Op::RemoveInbox(_)
+                Op::RemoveInbox(_)
                 | Op::Touch(..)
                 | Op::RemoveIdle(..)
-                | Op::Restore(Record::Position(_) | Record::Inbox(_)) => {}
+                | Op::Restore(Record::Position(_)) => {}
             }
         }
         needs
@@ -130,18 +133,25 @@ pub(super) async fn load(
         columns::<_, _, Uuid, _>(topics.iter().map(|(inbox, id, _)| (*inbox, *id)), Uuid::from);
     let topic_names: Vec<&str> = topics.iter().map(|(_, _, topic)| from_topic(topic)).collect();
 
+    let created = if needs.creates { &inboxes[..] } else { &[] };
+    let numbers: Vec<i32> = created.iter().map(|inbox| i32::from(shard(*inbox))).collect();
+
     let query = |keys, statement, values| query_if(client, keys, statement, values);
     // In this order: what is read after the lock is of a later snapshot than the commit that held it.
-    let (counted, inbox_rows, state, subscription_rows, channel_rows, entry_list, topic_list) = tokio::try_join!(
-        biased;
-        query(appends.ids.len(), &statements.count_appends, vec![&appends.ids, &appends.messages, &appends.bytes]),
-        query(inboxes.len(), &statements.lock_inboxes, vec![&inbox_ids as &(dyn ToSql + Sync)]),
-        query(usize::from(has_others), &statements.state, Vec::new()),
-        query(subscriptions.len(), &statements.subscriptions, vec![&agents, &ids]),
-        query(channels.len(), &statements.channels, vec![&channel_agents, &channel_ids]),
-        query(entries.len(), &statements.entries, vec![&entry_inboxes, &positions]),
-        query(topics.len(), &statements.topics, vec![&topic_inboxes, &topic_subscriptions, &topic_names]),
-    )?;
+    let (_, counted, inbox_rows, state, subscription_rows, channel_rows, entry_list, topic_list, elsewhere) =
+        tokio::try_join!(
+            biased;
+            query(usize::from(needs.creates), &statements.lock_creation, Vec::new()),
+            query(appends.ids.len(), &statements.count_appends, vec![&appends.ids, &appends.messages, &appends.bytes]),
+            query(inboxes.len(), &statements.lock_inboxes, vec![&inbox_ids as &(dyn ToSql + Sync)]),
+            query(usize::from(has_others), &statements.state, Vec::new()),
+            query(subscriptions.len(), &statements.subscriptions, vec![&agents, &ids]),
+            query(channels.len(), &statements.channels, vec![&channel_agents, &channel_ids]),
+            query(entries.len(), &statements.entries, vec![&entry_inboxes, &positions]),
+            query(topics.len(), &statements.topics, vec![&topic_inboxes, &topic_subscriptions, &topic_names]),
+            // Of others it is asked only if they are absent.
+            query(numbers.len(), &statements.elsewhere, vec![&inbox_ids, &numbers]),
+        )?;
     if let Some(state) = state.first() {
         set.floor = values::position(state, "floor")?.max(set.floor);
         set.removed = values::position(state, "removed")?.max(set.removed);
@@ -155,12 +165,39 @@ pub(super) async fn load(
         set.load_counted(before, messages, bytes);
     }
     set.load_inboxes(&inboxes, inbox_rows.iter().map(values::inbox_row).collect::<Result<_, _>>()?);
+    let absent = set.absent(asked.into_iter().chain(inboxes));
+    if needs.creates {
+        set.load_elsewhere(inbox_ids_of(&elsewhere)?.into_iter().filter(|id| absent.contains(id)));
+    } else {
+        load_elsewhere(connection, statements, &absent, set).await?;
+    }
     let read = |rows: &[Row]| rows.iter().map(values::subscription).collect::<Result<Vec<_>, _>>();
     set.load_subscriptions(&subscriptions, read(&subscription_rows)?);
     set.load_channels(&channels, read(&channel_rows)?);
     set.load_entries(&entries, entry_rows(&entry_list)?);
     set.load_topics(&topics, entry_rows(&topic_list)?);
     Ok(())
+}
+
+/// Finds out which inboxes are in other cells.
+///
+/// One that moved here after it was looked for counts as elsewhere: its commit is submitted again.
+async fn load_elsewhere(
+    connection: &DatabaseConnection,
+    statements: &WriterStatements,
+    inboxes: &[InboxId],
+    set: &mut WorkingSet,
+) -> Result<(), LoadError> {
+    let (ids, numbers) =
+        columns::<_, _, Uuid, _>(inboxes.iter().map(|id| (*id, *id)), |id| i32::from(shard(id)));
+    let values: Vec<&(dyn ToSql + Sync)> = vec![&ids, &numbers];
+    let rows = query_if(&connection.client, ids.len(), &statements.elsewhere, values).await?;
+    set.load_elsewhere(inbox_ids_of(&rows)?);
+    Ok(())
+}
+
+fn inbox_ids_of(rows: &[Row]) -> Result<Vec<InboxId>, Error> {
+    rows.iter().map(|row| Ok(InboxId::from(row.try_get::<_, Uuid>(0)?))).collect()
 }
 
 /// The columns of inboxes to which messages are appended.
@@ -194,6 +231,7 @@ async fn query_if(
 pub(super) async fn load_need(
     connection: &DatabaseConnection,
     statements: &WriterStatements,
+    (quota, ops): (&Quota, &[Vec<Op>]),
     need: Need,
     set: &mut WorkingSet,
 ) -> Result<(), LoadError> {
@@ -209,9 +247,21 @@ pub(super) async fn load_need(
         Need::Entry(inbox, position) => drop(needs.entries.insert((inbox, position))),
         Need::Topic(key) => drop(needs.topics.insert(key)),
         Need::Victims(inbox, limit) => {
-            let most = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = connection.client.query(&statements.victims, &[&Uuid::from(inbox), &most]).await?;
-            set.load_victims(inbox, limit, entry_rows(&rows)?);
+            // Those of all full inboxes: without a round trip for each.
+            let mut limits = set.full_inboxes(quota, ops);
+            limits.entry(inbox).and_modify(|known| *known = limit.max(*known)).or_insert(limit);
+            let (ids, most) =
+                columns::<_, _, Uuid, _>(limits.iter().map(|(id, most)| (*id, *most)), |most| {
+                    i64::try_from(most).unwrap_or(i64::MAX)
+                });
+            let rows = connection.client.query(&statements.victims, &[&ids, &most]).await?;
+            let mut victims: HashMap<InboxId, Entries> = HashMap::new();
+            for row in entry_rows(&rows)? {
+                victims.entry(row.0).or_default().push(row);
+            }
+            for (inbox, limit) in limits {
+                set.load_victims(inbox, limit, victims.remove(&inbox).unwrap_or_default());
+            }
             return Ok(());
         }
         Need::Entries(inbox) => {

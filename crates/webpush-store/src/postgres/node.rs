@@ -1,15 +1,16 @@
 //! The state that the tasks of one handle share.
 
+use super::cluster_view::ClusterView;
 use super::connect::DatabaseConnector;
 use super::options::PostgresOptions;
-use super::queue::CommitQueue;
+use super::queue::{Commit, CommitQueue};
 use super::recent::RecentMessages;
 use crate::observer::{HandleId, Observers};
 use crate::statistics::Histogram;
-use crate::{ClusterStatistics, Notice, Statistics};
+use crate::{ClusterStatistics, Notice, Statistics, StoreError};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use tokio::sync::mpsc;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// Bounds of latencies, in microseconds.
@@ -28,6 +29,7 @@ pub(super) struct Node {
     pub(super) queue: CommitQueue,
     pub(super) recent: RecentMessages,
     pub(super) gauges: NodeGauges,
+    pub(super) view: ClusterView,
     /// `None` once the store is closed.
     notices: Mutex<Option<NoticeSender>>,
     is_closed: AtomicBool,
@@ -42,7 +44,16 @@ pub(super) struct Node {
     /// The database system and timeline of the last connection for commits.
     history: Mutex<String>,
     waiting_notices: AtomicU64,
+    /// True if the service has other cells. Then an inbox without entries may be in one of them.
+    has_cells: AtomicBool,
+    /// Takes commits to inboxes in other cells.
+    redirect: OnceLock<Redirect>,
+    /// Receipts for inboxes in other cells were written.
+    pub(super) outgoing: Notify,
 }
+
+/// Takes a commit to an inbox in another cell.
+pub(super) type Redirect = Box<dyn Fn(Commit) + Send + Sync>;
 
 /// Metrics of a handle.
 pub(super) struct NodeGauges {
@@ -62,6 +73,17 @@ pub(super) struct NodeGauges {
 pub(super) type TimedNotice = (Instant, Notice);
 /// Submits notices to the task that sends them.
 pub(super) type NoticeSender = mpsc::UnboundedSender<TimedNotice>;
+
+/// Marks the ID of a node. Those of commands come last, so that these never lead servers.
+pub(super) const fn node_id(mut random: [u8; 16], is_server: bool) -> [u8; 16] {
+    random[0] = if is_server { random[0] & 0x7f } else { random[0] | 0x80 };
+    random
+}
+
+/// Returns true if an ID is that of a server, and not of a command.
+pub(super) const fn is_server(id: [u8; 16]) -> bool {
+    id[0] & 0x80 == 0
+}
 
 impl Node {
     /// Creates a node with the ID `id`, which must be random.
@@ -89,6 +111,7 @@ impl Node {
                 is_up: AtomicBool::new(true),
                 outages: AtomicU64::new(0),
             },
+            view: ClusterView::new(),
             notices: Mutex::new(Some(notices)),
             is_closed: AtomicBool::new(false),
             // Until others are known.
@@ -98,7 +121,31 @@ impl Node {
             epoch: AtomicU64::new(0),
             history: Mutex::default(),
             waiting_notices: AtomicU64::new(0),
+            has_cells: AtomicBool::new(false),
+            redirect: OnceLock::new(),
+            outgoing: Notify::new(),
         }
+    }
+
+    /// Sets who takes commits to inboxes in other cells. The first call counts.
+    pub(super) fn set_redirect(&self, redirect: Redirect) {
+        drop(self.redirect.set(redirect));
+    }
+
+    /// Sends a commit to the cell of its inboxes.
+    pub(super) fn redirect(&self, commit: Commit) {
+        match self.redirect.get() {
+            Some(redirect) => redirect(commit),
+            None => (commit.done)(Err(StoreError::Moved)),
+        }
+    }
+
+    pub(super) fn set_cells(&self) {
+        self.has_cells.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_cells(&self) -> bool {
+        self.has_cells.load(Ordering::Acquire)
     }
 
     /// Sends a notice to the other nodes.
@@ -165,19 +212,31 @@ impl Node {
         self.observers.missed();
     }
 
+    /// Returns true while the database can be read and written, as far as is known.
+    pub(super) fn is_up(&self) -> bool {
+        self.gauges.is_up.load(Ordering::Acquire)
+            && self.is_listening.load(Ordering::Acquire)
+            && !self.is_closed()
+    }
+
     /// Records that the database could not be used. Logs it once.
     pub(super) fn report_outage(&self, reason: &str) {
         if self.gauges.is_up.swap(false, Ordering::AcqRel) {
             self.gauges.outages.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("the database cannot be written: {reason}; retrying");
+            tracing::error!(cell = self.cell(), "the database cannot be written: {reason}; retrying");
         }
     }
 
     /// Records that the database was written.
     pub(super) fn report_up(&self) {
         if !self.gauges.is_up.swap(true, Ordering::AcqRel) {
-            tracing::info!("the database can be written again");
+            tracing::info!(cell = self.cell(), "the database can be written again");
         }
+    }
+
+    /// Returns the name of its cell for logs; `None` for the first one.
+    pub(super) fn cell(&self) -> Option<&str> {
+        Some(self.options.cell.as_str()).filter(|name| !name.is_empty())
     }
 
     pub(super) fn close(&self) {
@@ -204,15 +263,16 @@ impl Node {
             listens: self.gauges.listens.load(Ordering::Relaxed),
             gaps: self.gaps().unsigned_abs(),
             waiting_notices: self.waiting_notices(),
+            differing_nodes: self.view.differing(),
+            standbys: self.view.standbys(),
             notices: self.gauges.notices.distribution(),
+            cells: Vec::new(),
         }
     }
 
     pub(super) fn statistics(&self) -> Statistics {
         Statistics {
-            is_up: self.gauges.is_up.load(Ordering::Acquire)
-                && self.is_listening.load(Ordering::Acquire)
-                && !self.is_closed(),
+            is_up: self.is_up(),
             outages: self.gauges.outages.load(Ordering::Relaxed),
             waiting: self.queue.waiting() as u64,
             commits: self.gauges.commits.distribution(),

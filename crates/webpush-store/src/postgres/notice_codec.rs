@@ -1,6 +1,10 @@
 //! Notices as the payload of a notification: base64 of the ID of the sending node and of each notice.
 //!
 //! A notice is a byte that says its kind, and its fields with fixed lengths; fields of variable length begin with it.
+//!
+//! Kinds from [`SKIPPABLE`] on are for later programs: their fields are one field of variable length, so that programs which
+//! do not know them skip them and hear the rest. After one below [`HARMLESS`] sessions read again, because it may be about
+//! entries. Later kinds without which nothing is missed are from there on.
 
 use super::values::{from_encoding, to_encoding};
 use crate::Notice;
@@ -24,6 +28,10 @@ const REMOVED: u8 = 1;
 const REMOVED_SUBSCRIPTION: u8 = 2;
 const SUPERSEDED: u8 = 3;
 const OFFERED: u8 = 4;
+/// Kinds that can be skipped.
+const SKIPPABLE: u8 = 5;
+/// Kinds that can be skipped without reading again.
+const HARMLESS: u8 = 128;
 
 /// Collects notices into a payload.
 pub(super) struct Payload(Vec<u8>);
@@ -88,26 +96,44 @@ impl Payload {
     }
 }
 
-/// Reads a payload: the node that sent it, and its notices.
+/// The contents of a payload.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Received {
+    /// The node that sent it.
+    pub(super) node: [u8; 16],
+    pub(super) notices: Vec<Notice>,
+    /// True if a notice was skipped without which sessions may miss something.
+    pub(super) has_gap: bool,
+}
+
+/// Reads a payload.
 ///
-/// `None` if it is not a payload of this format, perhaps of a newer program.
-pub(super) fn decode(payload: &str) -> Option<([u8; 16], Vec<Notice>)> {
+/// `None` if it is not a payload of this format.
+pub(super) fn decode(payload: &str) -> Option<Received> {
     let bytes = base64url::decode(payload)?;
     let mut reader = Reader(&bytes);
-    let node = reader.array()?;
-    let mut notices = Vec::new();
+    let mut received = Received { node: reader.array()?, ..Received::default() };
     while !reader.0.is_empty() {
-        notices.push(reader.notice()?);
+        match reader.notice()? {
+            Part::Notice(notice) => received.notices.push(notice),
+            Part::Unknown(kind) => received.has_gap |= kind < HARMLESS,
+        }
     }
-    Some((node, notices))
+    Some(received)
+}
+
+/// A notice, or one of a kind that this program does not know.
+enum Part {
+    Notice(Notice),
+    Unknown(u8),
 }
 
 struct Reader<'p>(&'p [u8]);
 
 impl<'p> Reader<'p> {
-    fn notice(&mut self) -> Option<Notice> {
+    fn notice(&mut self) -> Option<Part> {
         let [kind] = self.array()?;
-        Some(match kind {
+        Some(Part::Notice(match kind {
             STORED => Notice::Stored(self.inbox()?),
             REMOVED => Notice::Removed(self.inbox()?, None),
             REMOVED_SUBSCRIPTION => {
@@ -115,8 +141,11 @@ impl<'p> Reader<'p> {
             }
             SUPERSEDED => Notice::Superseded(self.inbox()?, self.array::<1>()?[0]),
             OFFERED => Notice::Offered(self.offered()?),
-            _ => return None,
-        })
+            SKIPPABLE.. => {
+                self.variable()?;
+                return Some(Part::Unknown(kind));
+            }
+        }))
     }
 
     fn offered(&mut self) -> Option<OutboundEntry> {
@@ -221,11 +250,33 @@ mod tests {
         let mut payload = Payload::new([5; 16]);
         assert!(notices.iter().all(|notice| payload.add(notice)));
         let text = payload.encode();
-        assert_eq!(decode(&text), Some(([5; 16], notices.to_vec())));
+        assert_eq!(decode(&text), Some(received(&notices, false)));
         for length in 0..text.len() {
             // Never a panic; a cut between two notices is a shorter payload.
-            let notices = decode(&text[..length]).map_or(0, |(_, notices)| notices.len());
+            let notices = decode(&text[..length]).map_or(0, |received| received.notices.len());
             assert!(notices < 6);
+        }
+    }
+
+    fn received(notices: &[Notice], has_gap: bool) -> Received {
+        Received { node: [5; 16], notices: notices.to_vec(), has_gap }
+    }
+
+    #[test]
+    fn notices_of_later_kinds_are_skipped() {
+        let known = [Notice::Stored(INBOX), Notice::Removed(INBOX, Some(ID))];
+        for (kind, has_gap) in [(SKIPPABLE, true), (HARMLESS - 1, true), (HARMLESS, false), (u8::MAX, false)]
+        {
+            let mut payload = Payload::new([5; 16]);
+            assert!(payload.add(&known[0]));
+            payload.0.push(kind);
+            payload.variable(&[7; 300]);
+            assert!(payload.add(&known[1]));
+            assert_eq!(decode(&payload.encode()), Some(received(&known, has_gap)), "{kind}");
+            // The length is wrong.
+            payload.0.push(kind);
+            payload.0.extend([0, 0, 1, 0]);
+            assert_eq!(decode(&payload.encode()), None);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::connect::{DatabaseConnection, describe};
 use super::node::{Node, TimedNotice};
 use super::notice_codec::Payload;
+use super::panics::catch;
 use crate::Notice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,40 +17,73 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Age after which a notice about the present is of no use.
 const STALE: Duration = Duration::from_secs(5);
+/// Notices in a payload after which the next ones gather.
+///
+/// Each notification is a transaction, which costs more than a few more notices in it.
+const MANY: usize = 8;
+/// How long they gather.
+const GATHERING: Duration = Duration::from_millis(5);
 /// Notices that may wait.
 const WAITING: usize = 100_000;
 
 /// Sends notices until the store is closed and all of them are sent.
 ///
 /// They are sent after their commit, in transactions of their own that are not synced: PostgreSQL lets only one transaction
-/// with notifications commit at a time. While one is sent, the next ones gather.
+/// with notifications commit at a time. While one is sent, the next ones gather, and for a moment more if there are many.
 pub(super) async fn run(node: Arc<Node>, mut notices: mpsc::UnboundedReceiver<TimedNotice>) {
+    let (mut next, mut taken) = (None, Vec::new());
+    while let Err(panic) =
+        catch("the sender of notices", send_all(&node, &mut notices, &mut next, &mut taken)).await
+    {
+        // Those that it had taken are lost.
+        node.add_gap();
+        node.sent_notices(&std::mem::take(&mut taken));
+        node.report_outage(&panic);
+        sleep(PAUSE).await;
+    }
+}
+
+/// Sends notices until no more come.
+///
+/// `next` is the first to send; `taken` are the times of those that were taken and not sent.
+async fn send_all(
+    node: &Node,
+    notices: &mut mpsc::UnboundedReceiver<TimedNotice>,
+    next: &mut Option<TimedNotice>,
+    taken: &mut Vec<Instant>,
+) {
     let mut connection = None;
-    let mut next = notices.recv().await;
+    if next.is_none() {
+        *next = notices.recv().await;
+    }
     while let Some((submitted, first)) = next.take() {
         let mut payload = Payload::new(node.id);
-        let mut times = vec![submitted];
+        taken.push(submitted);
         if !is_stale(submitted, &first) && !payload.add(&first) {
             tracing::debug!("a message with TTL 0 is too large to be offered to other nodes");
         }
         while let Ok((submitted, notice)) = notices.try_recv() {
             if !is_stale(submitted, &notice) && !payload.add(&notice) {
-                next = Some((submitted, notice));
+                *next = Some((submitted, notice));
                 break;
             }
-            times.push(submitted);
+            taken.push(submitted);
         }
         let payload = payload.encode();
         // To send one twice does no harm.
-        while let Err(reason) = send(&node, &mut connection, &payload).await {
+        while let Err(reason) = send(node, &mut connection, &payload).await {
             connection = None;
             node.report_outage(&reason);
             sleep(PAUSE).await;
-            drop_excess(&node, &mut notices);
+            drop_excess(node, notices);
         }
-        node.sent_notices(&times);
+        node.sent_notices(taken);
+        if taken.len() > MANY {
+            sleep(GATHERING).await;
+        }
+        taken.clear();
         if next.is_none() {
-            next = notices.recv().await;
+            *next = notices.recv().await;
         }
     }
 }

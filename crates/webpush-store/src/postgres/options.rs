@@ -19,7 +19,8 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(8);
 pub struct PostgresOptions {
     /// `postgres://user@host1,host2:5433/database?sslmode=require`.
     ///
-    /// With the parameters of [`tokio_postgres::Config`]. Of several hosts, the one that accepts writes is used.
+    /// With the parameters of [`tokio_postgres::Config`]. Of several hosts, the one that accepts writes is used. Without
+    /// `sslmode`, hosts on other machines need TLS, and those on this one are reached without.
     pub url: String,
     /// The password, if it is not in the URL.
     pub password: Option<String>,
@@ -35,6 +36,8 @@ pub struct PostgresOptions {
     pub is_server: bool,
     /// The name of this node, for operators.
     pub node_name: String,
+    /// The name of the cell, for logs; empty for the first one.
+    pub cell: String,
     /// Limits of each inbox.
     pub quota: Quota,
     /// The clock and the source of random bytes.
@@ -51,6 +54,7 @@ impl Default for PostgresOptions {
             connections: 4,
             is_server: true,
             node_name: String::new(),
+            cell: String::new(),
             quota: Quota::default(),
             env: system::env(),
         }
@@ -96,11 +100,12 @@ impl PostgresOptions {
         }
         let ports = all.get_ports();
         let port = |index: usize| ports.get(index).or_else(|| ports.first()).copied();
-        Ok((0..all.get_hosts().len()).map(|index| self.host(&all, index, port(index))).collect())
+        let mode = has_ssl_mode(&self.url).then(|| all.get_ssl_mode());
+        Ok((0..all.get_hosts().len()).map(|index| self.host(&all, index, port(index), mode)).collect())
     }
 
-    /// Returns the configuration of a connection to one host.
-    fn host(&self, all: &Config, index: usize, port: Option<u16>) -> Config {
+    /// Returns the configuration of a connection to one host. `mode` is that of the URL, if it has one.
+    fn host(&self, all: &Config, index: usize, port: Option<u16>, mode: Option<SslMode>) -> Config {
         let mut config = Config::new();
         match &all.get_hosts()[index] {
             Host::Tcp(name) => config.host(name),
@@ -118,7 +123,7 @@ impl PostgresOptions {
             config.options(options);
         }
         config
-            .ssl_mode(ssl_mode(all.get_ssl_mode(), &all.get_hosts()[index]))
+            .ssl_mode(ssl_mode(mode, &all.get_hosts()[index]))
             .ssl_negotiation(all.get_ssl_negotiation())
             .channel_binding(all.get_channel_binding())
             .connect_timeout(HOST_TIMEOUT)
@@ -139,17 +144,32 @@ fn with_known_modes(url: &str) -> String {
     url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require")
 }
 
+/// Returns true if a URL has a mode of TLS: [`Config`] has one in any case.
+///
+/// A name that is written with percent signs is not recognized, so that TLS is required.
+fn has_ssl_mode(url: &str) -> bool {
+    // As Config reads it: user and password end at the first '@', and may contain anything else.
+    let after_user = url.split_once('@').map_or(url, |(_, rest)| rest);
+    let (_, parameters) = after_user.split_once('?').unwrap_or_default();
+    parameters.split('&').any(|parameter| parameter.starts_with("sslmode="))
+}
+
 /// Returns the mode of TLS for a host. On this machine it is off unless it is required.
 ///
-/// Certificates are always verified, and those that a package makes for a local server are not signed.
-fn ssl_mode(mode: SslMode, host: &Host) -> SslMode {
+/// Certificates are always verified, and those that a package makes for a local server are not signed. Elsewhere it is
+/// required: a man in the middle could pretend that the server has no TLS.
+fn ssl_mode(mode: Option<SslMode>, host: &Host) -> SslMode {
     let is_local = match host {
         Host::Tcp(name) => {
             name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         }
         Host::Unix(_) => true,
     };
-    if is_local && mode == SslMode::Prefer { SslMode::Disable } else { mode }
+    match mode {
+        None | Some(SslMode::Prefer) if is_local => SslMode::Disable,
+        None => SslMode::Require,
+        Some(mode) => mode,
+    }
 }
 
 /// Why a store on PostgreSQL cannot be opened.
@@ -216,6 +236,30 @@ mod tests {
         let with_file =
             PostgresOptions { password: Some("other".to_owned()), ..options("postgres://push:secret@a/db") };
         assert_eq!(with_file.hosts().expect("it is valid")[0].get_password(), Some(&b"other"[..]));
+    }
+
+    #[test]
+    fn other_machines_need_tls_unless_the_url_says_otherwise() {
+        let modes = |url: &str| -> Vec<SslMode> {
+            options(url).hosts().expect("it is valid").iter().map(Config::get_ssl_mode).collect()
+        };
+        for (url, expected) in [
+            ("postgres://push@db.example/push", vec![SslMode::Require]),
+            ("postgres://db.example", vec![SslMode::Require]),
+            ("postgres://push@10.0.0.1,127.0.0.1/push", vec![SslMode::Require, SslMode::Disable]),
+            ("postgres://push@[2001:db8::1]/push?connect_timeout=3", vec![SslMode::Require]),
+            ("postgres://push:a?sslmode=disable@db.example/push", vec![SslMode::Require]),
+            ("postgres://push@db.example/push?options=-c%20sslmode=x", vec![SslMode::Require]),
+            ("postgres://push@db.example/push?sslmode=prefer", vec![SslMode::Prefer]),
+            ("postgres://db.example/push?user=a&sslmode=disable", vec![SslMode::Disable]),
+            ("postgres://push@db.example/push?sslmode=verify-full", vec![SslMode::Require]),
+            ("postgres://push@localhost,[::1]/push", vec![SslMode::Disable, SslMode::Disable]),
+            ("postgres://push@%2Frun%2Fpostgresql/push", vec![SslMode::Disable]),
+            ("postgres://push@127.0.0.1/push?sslmode=prefer", vec![SslMode::Disable]),
+            ("postgres://push@127.0.0.1/push?sslmode=require", vec![SslMode::Require]),
+        ] {
+            assert_eq!(modes(url), expected, "{url}");
+        }
     }
 
     #[test]

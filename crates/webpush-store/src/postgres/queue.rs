@@ -1,20 +1,25 @@
 //! Commits that wait for a writer connection.
 //!
 //! A connection takes all that it can commit together. While it commits them, commits to the same inboxes wait, so that
-//! the commits of one inbox are applied in the order of submission.
+//! the commits of one inbox are applied in the order of submission. Few commits leave the other connections idle, and
+//! gather for a moment: a transaction costs much more than another message in it.
 
 use crate::{Done, Durability, Op, Record};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use webpush_core::id::InboxId;
 
 /// Maximum number of operations in a group, unless one commit has more.
 const GROUP_OPS: usize = 512;
 /// Maximum total size of the bodies in a group, unless one commit has more.
 const GROUP_BYTES: usize = 1024 * 1024;
+/// Commits that must wait before another connection takes some, for each that is committing a group.
+const WORTH_A_LANE: usize = 32;
+/// How long fewer commits gather while a group is being committed.
+const GATHERING: Duration = Duration::from_millis(3);
 /// Operations that may wait.
 const QUEUE_OPS: usize = 65_536;
 
@@ -50,6 +55,8 @@ pub(super) struct CommitQueue {
 struct State {
     waiting: VecDeque<Commit>,
     ops: usize,
+    /// Groups that are being committed.
+    groups: usize,
     /// Inboxes of the groups that are being committed.
     busy: HashSet<InboxId>,
     is_closed: bool,
@@ -75,10 +82,13 @@ impl CommitQueue {
     /// Waits for commits, and takes them; `None` once the queue is closed and empty.
     pub(super) async fn take(&self) -> Option<Group> {
         loop {
+            let gathering;
             {
                 let mut state = self.state();
-                let group = state.take();
+                gathering = state.gathering();
+                let group = if gathering.is_none() { state.take() } else { Group::default() };
                 if !group.commits.is_empty() {
+                    state.groups += 1;
                     let has_more = !state.waiting.is_empty();
                     drop(state);
                     if has_more {
@@ -93,13 +103,17 @@ impl CommitQueue {
                     return None;
                 }
             }
-            self.changed.notified().await;
+            match gathering {
+                Some(rest) => drop(timeout(rest, self.changed.notified()).await),
+                None => self.changed.notified().await,
+            }
         }
     }
 
     /// Ends a group: commits to its inboxes need wait no longer.
     pub(super) fn end(&self, inboxes: &HashSet<InboxId>) {
         let mut state = self.state();
+        state.groups = state.groups.saturating_sub(1);
         for inbox in inboxes {
             state.busy.remove(inbox);
         }
@@ -148,6 +162,15 @@ pub(super) enum Refused {
 }
 
 impl State {
+    /// Returns how long the commits that wait should gather, if they should.
+    fn gathering(&self) -> Option<Duration> {
+        if self.is_closed || self.waiting.len() >= self.groups * WORTH_A_LANE {
+            return None;
+        }
+        let rest = GATHERING.checked_sub(self.waiting.front()?.submitted.elapsed())?;
+        (!rest.is_zero()).then_some(rest)
+    }
+
     /// Takes commits from the front, without those that must wait for others.
     fn take(&mut self) -> Group {
         let mut group = Group::default();
@@ -216,7 +239,7 @@ impl GroupKind {
 }
 
 /// Returns the inbox that an operation names.
-pub(super) fn inbox(op: &Op) -> Option<InboxId> {
+pub(crate) fn inbox(op: &Op) -> Option<InboxId> {
     match op {
         Op::CreateInbox(inbox) => Some(inbox.id),
         Op::Subscribe(subscription) => Some(subscription.agent),
@@ -241,8 +264,14 @@ fn body_bytes(op: &Op) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::block_on;
+    use futures_util::FutureExt as _;
+    use tokio::runtime::Builder;
     use webpush_core::time::Timestamp;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime starts").block_on(future)
+    }
 
     const fn inbox(number: u8) -> InboxId {
         InboxId::from_bytes([number; 16])
@@ -274,6 +303,30 @@ mod tests {
         queue.end(&second.take_inboxes());
         assert_eq!(named(&block_on(queue.take()).expect("two are left")), [vec![1, 2], vec![2]]);
         assert_eq!(queue.waiting(), 0);
+    }
+
+    #[test]
+    fn few_commits_gather_while_a_group_is_committed() {
+        block_on(async {
+            let queue = CommitQueue::default();
+            let submit = |inbox| assert!(queue.submit(touch(&[inbox])).is_ok());
+            let taken = || queue.take().now_or_never().flatten().map(|group| group.commits.len());
+            submit(0);
+            let mut first = queue.take().now_or_never().flatten().expect("no group is being committed");
+            (1..32).for_each(submit);
+            assert_eq!(taken(), None);
+            submit(32);
+            assert_eq!(taken(), Some(32));
+            // A third connection needs more, or time.
+            (33..80).for_each(submit);
+            assert_eq!(taken(), None);
+            assert_eq!(queue.take().await.map(|group| group.commits.len()), Some(47));
+            // Not for a group of a busy inbox, however long it takes.
+            submit(0);
+            (80..100).for_each(submit);
+            assert_eq!(queue.take().await.map(|group| group.commits.len()), Some(20));
+            queue.end(&first.take_inboxes());
+        });
     }
 
     #[test]

@@ -4,10 +4,22 @@ use super::connect::{DatabaseConnection, describe};
 use super::options::DatabaseError;
 
 /// The version of the tables that this program uses.
-pub(super) const VERSION: i32 = 1;
+///
+/// Tables with version 2 are those of several cells.
+pub(super) const VERSION: i32 = 2;
 
 /// The tables of version 1.
 const TABLES: &str = include_str!("schema.sql");
+
+/// Tables that were added since, each with the statements that create it.
+///
+/// Programs without them need not know them.
+/// The version stays the same, so that both programs can run side by side.
+const ADDITIONS: [(&str, &str); 3] = [
+    ("identity", include_str!("additions/cells.sql")),
+    ("broadcast", include_str!("additions/broadcasts.sql")),
+    ("node_settings", include_str!("additions/node_settings.sql")),
+];
 
 /// Raises the floor of positions when the first node starts.
 ///
@@ -49,5 +61,23 @@ pub(super) async fn migrate(connection: &DatabaseConnection, schema: &str) -> Re
         );
         client.batch_execute(&create).await.map_err(refused)?;
     }
+    for (table, statements) in ADDITIONS {
+        add(connection, schema, table, statements).await.map_err(refused)?;
+    }
     client.batch_execute("COMMIT").await.map_err(refused)
+}
+
+/// Runs the statements that create a table and others with it, unless it exists.
+async fn add(
+    connection: &DatabaseConnection,
+    schema: &str,
+    table: &str,
+    statements: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let client = &connection.client;
+    let exists = format!("SELECT to_regclass('{schema}.{table}') IS NOT NULL");
+    if client.query_typed_one(&exists, &[]).await?.try_get(0)? {
+        return Ok(());
+    }
+    client.batch_execute(&statements.replace('@', schema)).await
 }

@@ -30,7 +30,18 @@ macro_rules! insert_inboxes {
     };
 }
 
-pub(super) use {entry_columns, row_columns};
+/// Selects those of some absent inboxes that are in other cells, or have moved here meanwhile.
+///
+/// One statement: it sees both tables as they were at one moment.
+macro_rules! elsewhere {
+    () => {
+        "SELECT k.id FROM unnest($1::uuid[], $2::int4[]) AS k (id, number) LEFT JOIN @.shard s ON s.number = k.number
+            WHERE coalesce(s.cell, 0) <> (SELECT i.cell FROM @.identity i)
+                OR EXISTS (SELECT FROM @.inbox b WHERE b.id = k.id)"
+    };
+}
+
+pub(super) use {elsewhere, entry_columns, row_columns};
 
 /// Declares a struct of prepared statements; in their text, `@` is the schema.
 macro_rules! statements {
@@ -90,8 +101,8 @@ statements! {
         topics: concat!("SELECT ", row_columns!(), " FROM unnest($1::uuid[], $2::uuid[], $3::text[])
             AS k (inbox, subscription, topic)
             JOIN @.entry e ON e.inbox = k.inbox AND e.subscription = k.subscription AND e.topic = k.topic"),
-        victims: concat!("SELECT ", row_columns!(), " FROM @.entry e WHERE e.inbox = $1
-            ORDER BY e.urgency, e.position LIMIT $2"),
+        victims: concat!("SELECT ", row_columns!(), " FROM unnest($1::uuid[], $2::int8[]) AS k (inbox, most),
+            LATERAL (SELECT * FROM @.entry WHERE inbox = k.inbox ORDER BY urgency, position LIMIT k.most) e"),
         all_entries: concat!("SELECT ", row_columns!(), " FROM @.entry e WHERE e.inbox = $1"),
         clear_entries: "DELETE FROM @.entry WHERE inbox = ANY ($1)",
         clear_subscriptions: "DELETE FROM @.subscription WHERE agent = ANY ($1)",
@@ -121,6 +132,14 @@ statements! {
                 $8::int8[], $9::int2[], $10::text[], $11::bytea[], $12::uuid[], $13::bytea[])",
         insert_receipts: "INSERT INTO @.entry (inbox, position, message, key, about_inbox, about_position, acknowledged)
             SELECT * FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::int2[], $5::uuid[], $6::int8[], $7::bool[])",
+        insert_outgoing: "INSERT INTO @.outgoing_receipt (inbox, message, key, about_inbox, about_position, acknowledged)
+            SELECT k.inbox, k.message, k.key, k.about_inbox, k.about_position, k.acknowledged
+            FROM unnest($1::uuid[], $2::int8[], $3::uuid[], $4::int2[], $5::uuid[], $6::int8[], $7::bool[])
+                AS k (inbox, position, message, key, about_inbox, about_position, acknowledged)
+            ON CONFLICT (message) DO NOTHING",
+        /// Holds off moves of shards until the transaction ends, while inboxes are created.
+        lock_creation: "SELECT pg_advisory_xact_lock_shared(hashtext('webpush-creation'), hashtext('@'))",
+        elsewhere: elsewhere!(),
         update_state: "UPDATE @.state SET floor = greatest(floor, $1), removed = greatest(removed, $2)",
     }
 }

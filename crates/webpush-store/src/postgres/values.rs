@@ -289,7 +289,8 @@ pub(super) fn entry(row: &Row) -> Read<Entry> {
     Ok(Entry::Message(Arc::new(draft.into_message(position))))
 }
 
-fn receipt(row: &Row, inbox: InboxId, position: Position, message: MessageId) -> Read<Receipt> {
+/// Reads a receipt; its body is that of an entry, or a row of those on their way.
+pub(super) fn receipt(row: &Row, inbox: InboxId, position: Position, message: MessageId) -> Read<Receipt> {
     let about = EntryRef {
         inbox: id(row, "about_inbox")?,
         position: self::position(row, "about_position")?,

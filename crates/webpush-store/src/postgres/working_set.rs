@@ -3,6 +3,8 @@
 //! A group is applied to rows that were loaded and locked before. A row that is missing is a [`Need`]: it is loaded,
 //! and the group is applied again from the beginning.
 
+mod full;
+
 use crate::InboxUsage;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use webpush_core::capability::KeyId;
@@ -122,6 +124,8 @@ pub(super) struct WorkingSet {
     complete: HashSet<InboxId>,
     /// Inboxes without rows of their own in the database: everything in them is known.
     empty: HashSet<InboxId>,
+    /// Inboxes that are in another cell.
+    elsewhere: HashSet<InboxId>,
 }
 
 type Lookup<T> = Result<T, Need>;
@@ -293,8 +297,27 @@ impl WorkingSet {
 
     /// Returns the inboxes of receipts that known messages owe, as far as they are not known.
     pub(super) fn unknown_receipt_inboxes(&self) -> impl Iterator<Item = InboxId> {
-        let owed = self.entries.values().filter_map(|row| row.as_ref()?.content?.receipt);
-        owed.filter(|inbox| !self.inboxes.contains_key(inbox))
+        self.owed_receipts().filter(|inbox| !self.inboxes.contains_key(inbox))
+    }
+
+    /// Returns the inbox of each receipt that known messages owe.
+    fn owed_receipts(&self) -> impl Iterator<Item = InboxId> {
+        self.entries.values().filter_map(|row| row.as_ref()?.content?.receipt)
+    }
+
+    /// Returns true if an inbox is in another cell.
+    pub(super) fn is_elsewhere(&self, inbox: InboxId) -> bool {
+        self.elsewhere.contains(&inbox)
+    }
+
+    /// Returns those of `asked` that are not in the database.
+    pub(super) fn absent(&self, asked: impl IntoIterator<Item = InboxId>) -> Vec<InboxId> {
+        asked.into_iter().filter(|id| self.inboxes.get(id).is_none_or(Option::is_none)).collect()
+    }
+
+    /// Adds inboxes that are in another cell.
+    pub(super) fn load_elsewhere(&mut self, inboxes: impl IntoIterator<Item = InboxId>) {
+        self.elsewhere.extend(inboxes);
     }
 
     /// Adds the inboxes that were loaded; all others of `asked` do not exist.

@@ -13,7 +13,7 @@ use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 use webpush_core::id::InboxId;
 use webpush_core::inbox::Entry;
-use webpush_core::receipt::ReceiptStatus;
+use webpush_core::receipt::{Receipt, ReceiptStatus};
 use webpush_core::subscription::Subscription;
 
 /// Sends the statements that write the changes and commit, together.
@@ -43,7 +43,8 @@ pub(super) async fn write(
     let counts = Counts::new(&counted);
     let (new_inboxes, inboxes) = (Inboxes::new(&created), Inboxes::new(&written));
     let subscriptions = Subscriptions::new(&subscribed);
-    let (messages, receipts) = (Messages::new(changes), Receipts::new(changes));
+    let (messages, receipts) = (Messages::new(changes), Receipts::stored(changes));
+    let outgoing = Receipts::new(&changes.outgoing);
     let (floor, highest) = (from_position(changes.rows.floor), from_position(changes.rows.removed));
     let has_state = changes.rows.floor > loaded.floor || changes.rows.removed > loaded.removed;
 
@@ -62,6 +63,7 @@ pub(super) async fn write(
         run(!subscribed.is_empty(), &statements.put_subscriptions, subscriptions.values()),
         run(!messages.inbox.is_empty(), &statements.insert_messages, messages.values()),
         run(!receipts.inbox.is_empty(), &statements.insert_receipts, receipts.values()),
+        run(!outgoing.inbox.is_empty(), &statements.insert_outgoing, outgoing.values()),
         run(has_state, &statements.update_state, vec![&floor, &highest]),
         connection.client.batch_execute(commit),
     )?;
@@ -140,9 +142,10 @@ fn subscription_rows<'c>(
 
 /// Declares a struct of columns, one vector each, and how to fill them from a row.
 macro_rules! columns {
-    ($name:ident<$($life:lifetime)?> from $row:ident: $type:ty { $($column:ident: $value_type:ty = $value:expr,)* }) => {
+    ($(#[$doc:meta])* $visibility:vis $name:ident<$($life:lifetime)?> from $row:ident: $type:ty { $($column:ident: $value_type:ty = $value:expr,)* }) => {
+        $(#[$doc])*
         #[derive(Default)]
-        struct $name<$($life)?> {
+        $visibility struct $name<$($life)?> {
             $($column: Vec<$value_type>,)*
         }
 
@@ -151,7 +154,7 @@ macro_rules! columns {
                 $(self.$column.push($value);)*
             }
 
-            fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
+            $visibility fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
                 vec![$(&self.$column,)*]
             }
         }
@@ -242,7 +245,8 @@ impl<'c> Messages<'c> {
     }
 }
 
-columns! { Receipts<> from row: &webpush_core::receipt::Receipt {
+columns! { /// Receipts in their inboxes, or on the way there.
+    pub(super) Receipts<> from row: &Receipt {
     inbox: Uuid = row.inbox.into(),
     position: i64 = from_position(row.position),
     message: Uuid = row.message().into(),
@@ -253,13 +257,19 @@ columns! { Receipts<> from row: &webpush_core::receipt::Receipt {
 } }
 
 impl Receipts {
-    fn new(changes: &GroupChanges) -> Self {
+    fn stored(changes: &GroupChanges) -> Self {
         let mut columns = Self::default();
         for entry in changes.inserted.values() {
             if let Entry::Receipt(receipt) = entry {
                 columns.push(receipt);
             }
         }
+        columns
+    }
+
+    pub(super) fn new(receipts: &[Receipt]) -> Self {
+        let mut columns = Self::default();
+        receipts.iter().for_each(|receipt| columns.push(receipt));
         columns
     }
 }

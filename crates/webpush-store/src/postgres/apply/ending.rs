@@ -32,12 +32,16 @@ impl Applier<'_> {
         let Some(message) = row.content else { return Ok(None) };
         let Some(status) = ReceiptStatus::from_outcome(outcome) else { return Ok(None) };
         let Some(receipts) = message.receipt else { return Ok(None) };
+        let about = EntryRef { inbox, position, message: row.message };
+        let receipt = |position| Receipt { inbox: receipts, position, about, key: message.key, status };
         if !self.is_owned_by(receipts, Owner::Receipts)? {
+            if self.changes.rows.is_elsewhere(receipts) {
+                self.changes.outgoing.push(receipt(Position::START));
+            }
             return Ok(None);
         }
         let Some(last) = self.next_position(receipts)? else { return Ok(None) };
-        let about = EntryRef { inbox, position, message: row.message };
-        let receipt = Receipt { inbox: receipts, position: last, about, key: message.key, status };
+        let receipt = receipt(last);
         self.insert(Entry::Receipt(receipt))?;
         self.drop_receipts(receipts)?;
         Ok(Some(receipt))
