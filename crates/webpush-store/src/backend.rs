@@ -2,9 +2,10 @@
 //!
 //! A server uses the embedded store, or PostgreSQL in a cluster; the one in memory is for `webpush-server dev`, tests and simulations.
 
+use crate::cells::ClusterStore;
 use crate::embedded::EmbeddedStore;
 use crate::memory::MemoryStore;
-use crate::postgres::PostgresStore;
+use crate::postgres::{BroadcastTable, ClusterNode, SettingHashes};
 use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
     Store, StoreError,
@@ -24,7 +25,7 @@ pub enum Backend {
     /// The durable store of one machine.
     Embedded(EmbeddedStore),
     /// The store of a cluster.
-    Postgres(PostgresStore),
+    Cluster(ClusterStore),
     /// The model in memory, for `webpush-server dev`, tests and simulations.
     Memory(MemoryStore),
 }
@@ -37,8 +38,34 @@ impl Backend {
     pub fn handle(&self) -> Self {
         match self {
             Self::Embedded(store) => Self::Embedded(store.handle()),
-            Self::Postgres(store) => Self::Postgres(store.handle()),
+            Self::Cluster(store) => Self::Cluster(store.handle()),
             Self::Memory(store) => Self::Memory(store.handle()),
+        }
+    }
+
+    /// Returns the table of broadcasts, if the store is a database.
+    #[must_use]
+    pub fn broadcasts(&self) -> Option<BroadcastTable> {
+        match self {
+            Self::Cluster(store) => Some(store.first().broadcasts()),
+            Self::Embedded(_) | Self::Memory(_) => None,
+        }
+    }
+
+    /// Lists the nodes of the cluster, if the store is a database.
+    #[must_use]
+    pub fn cluster_nodes(&self) -> Option<Vec<ClusterNode>> {
+        match self {
+            Self::Cluster(store) => Some(store.first().nodes()),
+            Self::Embedded(_) | Self::Memory(_) => None,
+        }
+    }
+
+    /// Sets the settings of this node that are compared with those of the others, if there are others.
+    pub fn set_settings(&self, settings: SettingHashes) {
+        match self {
+            Self::Cluster(store) => store.first().set_settings(settings),
+            Self::Embedded(_) | Self::Memory(_) => {}
         }
     }
 
@@ -47,7 +74,7 @@ impl Backend {
     pub fn is_deleted(&self) -> bool {
         match self {
             Self::Embedded(store) => store.is_deleted(),
-            Self::Postgres(_) | Self::Memory(_) => false,
+            Self::Cluster(_) | Self::Memory(_) => false,
         }
     }
 }
@@ -58,9 +85,9 @@ impl From<EmbeddedStore> for Backend {
     }
 }
 
-impl From<PostgresStore> for Backend {
-    fn from(store: PostgresStore) -> Self {
-        Self::Postgres(store)
+impl From<ClusterStore> for Backend {
+    fn from(store: ClusterStore) -> Self {
+        Self::Cluster(store)
     }
 }
 
@@ -76,8 +103,8 @@ impl From<EmbeddedStore> for Arc<Backend> {
     }
 }
 
-impl From<PostgresStore> for Arc<Backend> {
-    fn from(store: PostgresStore) -> Self {
+impl From<ClusterStore> for Arc<Backend> {
+    fn from(store: ClusterStore) -> Self {
         Self::new(store.into())
     }
 }
@@ -93,7 +120,7 @@ macro_rules! with {
     ($backend:ident, $store:ident => $call:expr) => {
         match $backend {
             Self::Embedded($store) => $call,
-            Self::Postgres($store) => $call,
+            Self::Cluster($store) => $call,
             Self::Memory($store) => $call,
         }
     };
@@ -106,7 +133,7 @@ macro_rules! read {
     ($backend:ident, $store:ident => $read:expr) => {
         match $backend {
             Self::Embedded($store) => $read.await,
-            Self::Postgres($store) => boxed($read).await,
+            Self::Cluster($store) => boxed($read).await,
             Self::Memory($store) => $read.await,
         }
     };
@@ -131,6 +158,14 @@ impl Store for Backend {
 
     fn is_shared(&self) -> bool {
         with!(self, store => store.is_shared())
+    }
+
+    fn place(&self, id: InboxId) -> InboxId {
+        with!(self, store => store.place(id))
+    }
+
+    fn place_beside(&self, id: InboxId, other: InboxId) -> InboxId {
+        with!(self, store => store.place_beside(id, other))
     }
 
     async fn inbox(&self, id: InboxId) -> Result<Option<Inbox>, StoreError> {

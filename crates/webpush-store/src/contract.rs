@@ -50,13 +50,14 @@ pub use quota::{
     every_end_leaves_room, subscriptions_are_bounded,
 };
 pub use settle::{
-    a_gone_receipt_inbox_gets_nothing, a_receipt_is_settled_like_any_entry,
-    an_entry_is_named_by_position_and_id, receipts_say_how_messages_end, settling_twice_does_nothing,
+    a_gone_receipt_inbox_gets_nothing, a_receipt_goes_into_no_agents_inbox,
+    a_receipt_is_settled_like_any_entry, an_entry_is_named_by_position_and_id, receipts_say_how_messages_end,
+    settling_twice_does_nothing,
 };
 pub use snapshots::{
     a_closed_store_shows_nothing, a_position_that_is_put_back_is_taken, a_snapshot_can_be_put_back,
     a_snapshot_is_of_one_moment, a_snapshot_shows_each_inbox_with_what_it_holds,
-    nothing_is_put_over_what_is_there,
+    a_topic_stays_with_the_latest_message, nothing_is_put_over_what_is_there,
 };
 pub use topics::{
     a_topic_is_of_one_subscription, a_topic_replaces_what_is_outstanding, a_topic_replaces_within_a_batch,
@@ -113,8 +114,8 @@ macro_rules! contract_tests {
             a_watch_sees_every_handle a_notice_reaches_the_others positions_grow_over_the_lives_of_an_inbox two_handles_write_to_one_inbox
             two_threads_write_to_one_inbox
             remove_inbox_cancels_everything remove_inbox_takes_its_receipts unsubscribe_cancels_its_messages
-            a_gone_receipt_inbox_gets_nothing a_receipt_is_settled_like_any_entry receipts_say_how_messages_end
-            settling_twice_does_nothing an_entry_is_named_by_position_and_id
+            a_gone_receipt_inbox_gets_nothing a_receipt_goes_into_no_agents_inbox
+            a_receipt_is_settled_like_any_entry receipts_say_how_messages_end settling_twice_does_nothing an_entry_is_named_by_position_and_id
             an_empty_agent_that_nobody_monitors_is_idle an_inbox_that_nobody_uses_is_idle
             only_what_is_still_idle_is_removed
             a_dropped_message_owes_its_receipt a_full_inbox_drops_the_least_urgent_and_oldest
@@ -122,7 +123,7 @@ macro_rules! contract_tests {
             every_end_leaves_room subscriptions_are_bounded
             a_closed_store_shows_nothing a_snapshot_can_be_put_back a_snapshot_is_of_one_moment
             a_snapshot_shows_each_inbox_with_what_it_holds a_position_that_is_put_back_is_taken
-            nothing_is_put_over_what_is_there
+            a_topic_stays_with_the_latest_message nothing_is_put_over_what_is_there
             a_topic_is_of_one_subscription a_topic_replaces_what_is_outstanding a_topic_replaces_within_a_batch
             an_ended_message_is_not_replaced
         );

@@ -38,6 +38,17 @@ impl Disk {
         }
     }
 
+    /// Returns true if a file or directory certainly does not exist.
+    ///
+    /// # Errors
+    /// Fails if the disk does, when it may exist.
+    pub(crate) fn is_missing(&self, path: &Path) -> io::Result<bool> {
+        match self {
+            Self::System => system::is_missing(path),
+            Self::Simulated(disk) => Ok(!disk.exists(path)),
+        }
+    }
+
     /// Returns the length of a file in bytes, if it is known.
     pub(crate) fn length(&self, path: &Path) -> Option<u64> {
         match self {

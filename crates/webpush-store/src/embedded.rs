@@ -25,7 +25,7 @@
 //! | reads of inboxes, entries and deadlines | `read`, `deadlines` |
 //! | sorted tables on disk: fjall, or maps in simulations | `engine`, `engine_error` |
 //! | snapshots, and restoring them | `snapshot`, `restore` |
-//! | lookups without the engine | `row_caches`, `row_cache`, `packed_rows`, `sender_pool`, `id_hash` |
+//! | lookups without the engine | `row_caches`, `row_cache`, `row_index`, `packed_rows`, `sender_pool`, `id_hash` |
 //! | detection of loss and damage | `batch_markers`, `watermark`, `recovery`; `damage`, `end_at_error` |
 //! | what may be lost; fixing files of the engine; rebuilding the store | `holes`; `open_engine`, `fix`; `repair`, `salvage` |
 //! | the directory: lock, format, migrations; room on a full volume | `directory`; `reserve` |
@@ -52,6 +52,8 @@ mod fix;
 mod flush;
 mod frame;
 mod full;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gauges;
 mod group_commit_delay;
 mod holes;
@@ -73,6 +75,7 @@ mod reserve;
 mod restore;
 mod row_cache;
 mod row_caches;
+mod row_index;
 mod rows;
 mod salvage;
 mod segment;
@@ -96,10 +99,15 @@ pub use engine_error::EngineError;
 pub use open_error::OpenError;
 pub use options::{MemtableBounds, Options};
 pub use recovery::Recovery;
-pub use repair::{LostRows, RepairReport, repair};
+pub use repair::{LostRows, RepairReport, finish_repair, repair};
 pub use stepper::Stepper;
 
 use crate::observer::{HandleId, Observers};
+use crate::threads::drop_receiver;
+use crate::threads::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::threads::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use crate::threads::sync::{Arc, Mutex, PoisonError, RwLock};
+use crate::threads::thread::{self, JoinHandle};
 use crate::{
     CommitObserver, Detail, Done, Due, Durability, IdleCheck, Latest, Notice, Op, Snapshot, Statistics,
     Store, StoreError,
@@ -118,10 +126,6 @@ use shared::Shared;
 use snapshot::SnapshotRegistry;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::{self, JoinHandle};
 use tasks::TaskMode;
 use view::View;
 use watermark::WatermarkFile;
@@ -154,7 +158,10 @@ impl EmbeddedStore {
     pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
         let (store, writer, jobs) = Self::start(directory, options, TaskMode::Threads)?;
         let thread = thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || writer::run(writer, &jobs));
+        let thread = thread.spawn(move || {
+            writer::run(writer, &jobs);
+            drop_receiver(jobs);
+        });
         let thread = thread.map_err(|error| OpenError::Io { directory: directory.to_owned(), error })?;
         *store.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(store)

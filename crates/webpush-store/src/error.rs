@@ -11,6 +11,8 @@ pub enum StoreError {
     Busy,
     /// The volume is almost full, so nothing that takes room is accepted. Nothing was applied.
     Full,
+    /// The inbox is in another cell than this one. Nothing was applied.
+    Moved,
     /// A stored record is damaged.
     Corrupt,
     /// A table of the store is damaged, and cannot be read on.
@@ -23,6 +25,7 @@ impl fmt::Display for StoreError {
             Self::Unavailable => "the store is not available",
             Self::Busy => "the store is overloaded",
             Self::Full => "the volume of the store is almost full",
+            Self::Moved => "the inbox moves between two cells",
             Self::Corrupt => "the store holds a damaged record",
             Self::Unreadable => "a table of the store is damaged; see the log",
         })

@@ -18,10 +18,13 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the machine itself"))]
 
 mod backend;
+pub mod cells;
 pub mod contract;
 pub mod disk;
 pub mod embedded;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod idle;
 pub mod memory;
 mod notice;
@@ -37,6 +40,7 @@ mod space;
 pub mod statistics;
 mod store;
 pub mod system;
+mod threads;
 
 pub use backend::Backend;
 pub use error::StoreError;

@@ -64,8 +64,14 @@ impl MemoryStore {
     /// A handle gets notices in place of the events of other handles' commits.
     #[must_use]
     pub fn shared() -> Self {
-        let commits = Commits::shared();
-        Self::on(Arc::new(Shared { commits, ..Shared::default() }))
+        Self::shared_with_quota(Quota::default())
+    }
+
+    /// Like [`MemoryStore::shared`], with these limits.
+    #[must_use]
+    pub fn shared_with_quota(quota: Quota) -> Self {
+        let model = Mutex::new(Model::new(quota));
+        Self::on(Arc::new(Shared { model, commits: Commits::shared() }))
     }
 
     fn on(shared: Arc<Shared>) -> Self {
@@ -108,20 +114,22 @@ impl Shared {
 
 impl Handle {
     fn with<T>(&self, act: impl FnOnce(&mut Model) -> T) -> Result<T, StoreError> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.closed.load(Ordering::Acquire) || self.faults.is_cut_off.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable);
         }
         Ok(act(&mut self.shared.model()))
     }
 
     fn commit(&self, ops: Vec<Op>, durability: Durability, done: Done) {
-        let fails = self.faults.fails_commits.load(Ordering::Acquire);
+        let is_set = |fault: &AtomicBool| fault.load(Ordering::Acquire);
+        let fails = is_set(&self.faults.fails_commits) || is_set(&self.faults.is_cut_off);
+        let is_answer_lost = is_set(&self.faults.loses_answers);
         {
             let mut model = self.shared.model();
             let applies = !fails && !self.closed.load(Ordering::Acquire);
             let applied = applies.then(|| ops.into_iter().map(|op| model.apply(op)).collect());
             // While the model is locked, so that commits complete in the order in which they were applied.
-            self.shared.commits.applied(self.id, applied, durability, done);
+            self.shared.commits.applied(self.id, (applied, is_answer_lost), durability, done);
         }
         self.shared.commits.end_all();
     }

@@ -1,8 +1,8 @@
 //! Observation of commits, for state that is derived from them.
 
+use crate::threads::sync::atomic::{AtomicU32, Ordering};
+use crate::threads::sync::{Arc, PoisonError, RwLock};
 use crate::{Applied, Durability, Notice};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 /// Observes every commit of a store; registered with [`Store::watch`](crate::Store::watch).
 ///
@@ -92,9 +92,32 @@ impl Observers {
     }
 
     pub(crate) fn notify(&self, by: HandleId, notice: &Notice) {
+        self.notify_except(by, &[], notice);
+    }
+
+    /// Tells the observers of all other handles except some.
+    pub(crate) fn notify_except(&self, by: HandleId, except: &[HandleId], notice: &Notice) {
         self.each(|handle, observer| {
-            if handle != by {
+            if handle != by && !except.contains(&handle) {
                 observer.noticed(notice);
+            }
+        });
+    }
+
+    /// Tells only the observers of the handle whose commit failed.
+    pub(crate) fn failed_own(&self, by: HandleId) {
+        self.each(|handle, observer| {
+            if handle == by {
+                observer.failed();
+            }
+        });
+    }
+
+    /// Tells only the observers of one handle that they missed something.
+    pub(crate) fn missed_own(&self, of: HandleId) {
+        self.each(|handle, observer| {
+            if handle == of {
+                observer.missed();
             }
         });
     }

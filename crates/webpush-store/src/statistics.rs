@@ -58,8 +58,33 @@ pub struct ClusterStatistics {
     pub gaps: u64,
     /// Notices that wait to be sent.
     pub waiting_notices: u64,
+    /// Other live nodes with other settings.
+    pub differing_nodes: u64,
+    /// Connected standbys that commits wait for; `None` if the user of the database may not see it.
+    pub standbys: Option<u64>,
     /// Time from a commit until its notice was sent, in microseconds.
     pub notices: Distribution,
+    /// The cells, the first one first.
+    pub cells: Vec<CellStatistics>,
+}
+
+/// One database of a service with several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CellStatistics {
+    /// Its name.
+    pub name: String,
+    /// True while it can be read and written, as far as is known.
+    pub is_up: bool,
+    /// True if new inboxes are created in it.
+    pub is_open: bool,
+    /// Number of outages.
+    pub outages: u64,
+    /// Requests in the queue.
+    pub waiting: u64,
+    /// Latency of durable commits, in microseconds.
+    pub commits: Distribution,
+    /// Sizes of commit groups, in requests.
+    pub groups: Distribution,
 }
 
 impl Statistics {

@@ -67,6 +67,18 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// Returns the ID for a new inbox, made of a random one.
+    ///
+    /// A store with several parts chooses the part by it.
+    fn place(&self, id: InboxId) -> InboxId {
+        id
+    }
+
+    /// Returns the ID for a new inbox, made of a random one, in the same part as another inbox.
+    fn place_beside(&self, id: InboxId, _other: InboxId) -> InboxId {
+        id
+    }
+
     /// Looks up an inbox.
     fn inbox(&self, id: InboxId) -> impl Future<Output = Result<Option<Inbox>, StoreError>> + Send;
 
@@ -109,7 +121,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lists at most `limit` messages that have ended at `now`, and when the next one will.
     ///
-    /// The end of a message is [`webpush_core::message::removal_time`].
+    /// The end of a message is [`webpush_core::message::removal_time`]. The list is in order of the ends; messages that end together are in any order.
     fn due(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Due, StoreError>> + Send;
 
     /// Lists at most `limit` idle inboxes, each to be removed with [`Op::RemoveIdle`].
@@ -157,4 +169,19 @@ pub struct Due {
     pub entries: Vec<EntryRef>,
     /// The end of the first message not listed, if there is one.
     pub next: Option<Timestamp>,
+}
+
+impl Due {
+    /// Takes at most `limit` messages that have ended at `now` from those that end first, in that order.
+    pub(crate) fn new(ends: Vec<(Timestamp, EntryRef)>, now: Timestamp, limit: usize) -> Self {
+        let mut due = Self::default();
+        for (end, entry) in ends {
+            if end > now || due.entries.len() == limit {
+                due.next = Some(end);
+                break;
+            }
+            due.entries.push(entry);
+        }
+        due
+    }
 }

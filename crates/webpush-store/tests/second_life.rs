@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails must stop the test")]
 
 use bytes::Bytes;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::block_on;
 use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::simulation::{self, SimulatedClock};
 use webpush_store::{Applied, Durability, Op, Store};
 
 const AGENT: InboxId = InboxId::from_bytes([1; 16]);
@@ -149,4 +150,24 @@ fn what_a_failed_store_left_is_written_anew_before_it_is_trusted() {
     assert!(failed.path().join("sound").exists() && !failed.path().join("unsound").exists());
     assert!(!old.exists(), "the engine was given everything before the store was used");
     assert_eq!((numbers(&store), store.recovery().batches_lost), (vec![1, 2], 0));
+}
+
+/// Only the watermark, which is outside the log, tells that its last frame is missing.
+#[test]
+fn a_lost_end_of_the_log_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    seed(directory.path());
+    let clock = SimulatedClock::default();
+    let mut options = Options { env: simulation::env(&clock, 1), ..Options::default() };
+    options.memtable.age = Duration::MAX;
+    let store = EmbeddedStore::open(directory.path(), options).unwrap();
+    append(&store, 1, Durability::Durable);
+    let end = fs::metadata(segment(directory.path())).unwrap().len();
+    // It is written again after a second.
+    clock.advance(Duration::from_secs(2));
+    append(&store, 2, Durability::Durable);
+    let damaged = killed(directory.path());
+    OpenOptions::new().write(true).open(segment(damaged.path())).unwrap().set_len(end).unwrap();
+    let store = open(damaged.path());
+    assert_eq!((numbers(&store), store.recovery().batches_lost), (vec![1], 1));
 }

@@ -122,7 +122,8 @@ impl Run {
             assert!(self.unknown.is_empty(), "nothing is done after a failure");
             assert_eq!(commit(&self.model, ops.clone()), applied, "seed {}", self.seed);
             self.confirmed.push(ops);
-            if durability == Durability::Durable {
+            // Sessions deliver receipts at once.
+            if durability == Durability::Durable || applied.iter().any(has_receipts) {
                 self.durable = self.confirmed.len();
             }
         }
@@ -230,6 +231,9 @@ impl Run {
             let (store, stepper) = self.store.take().unwrap();
             stepper.close();
             drop(store);
+            if self.random.one_in(2) {
+                self.disk.restart();
+            }
             self.open();
             if self.unknown.is_empty() {
                 self.durable = self.confirmed.len();
@@ -371,6 +375,15 @@ fn commit(store: &MemoryStore, ops: Vec<Op>) -> Vec<Applied> {
     let done = Box::new(move |result| *answered.lock().unwrap() = Some(result));
     store.commit(ops, Durability::Lazy, done);
     answer.lock().unwrap().take().unwrap().unwrap()
+}
+
+fn has_receipts(applied: &Applied) -> bool {
+    match applied {
+        Applied::Appended(appended) => !appended.receipts.is_empty(),
+        Applied::Settled(settled) => settled.receipt.is_some(),
+        Applied::Removed(removed) => !removed.receipts.is_empty(),
+        _ => false,
+    }
 }
 
 fn takes_room(op: &Op) -> bool {

@@ -96,7 +96,12 @@ pub async fn latest_is_the_newest_that_the_scope_admits(open: Open<'_>) {
     assert_eq!(newest(only(SUBSCRIPTION), 10).await, Some(first));
     let many = 2 * FETCH_SCAN_ROWS as u64;
     let newer = |number| Draft { subscription: OTHER_SUBSCRIPTION, ..message(number) };
-    append(&store, (10..10 + many).map(newer).collect()).await;
+    // Wherever a step ends.
+    for number in 10..50 {
+        append_one(&store, newer(number)).await;
+        assert_eq!(newest(only(SUBSCRIPTION), 10).await, Some(first), "behind {number}");
+    }
+    append(&store, (50..50 + many).map(newer).collect()).await;
     assert_eq!(newest(only(SUBSCRIPTION), 10).await, Some(first));
     let step = store.latest(&only(SUBSCRIPTION), Position::END, at(10)).await;
     assert!(matches!(step, Ok(Latest::Continue(_))), "one step reads a bounded number of rows: {step:?}");

@@ -60,6 +60,14 @@ pub async fn a_gone_receipt_inbox_gets_nothing(open: Open<'_>) {
     assert_eq!(contents(&store, RECEIPTS).await, []);
 }
 
+/// A receipt goes only into an inbox of receipts, whichever inbox a message names.
+pub async fn a_receipt_goes_into_no_agents_inbox(open: Open<'_>) {
+    let store = seeded(open).await;
+    let entry = append_one(&store, Draft { receipt: Some(OTHER_AGENT), ..message(1) }).await;
+    assert_eq!(receipt_of(settle(&store, entry, Outcome::Delivered).await), None);
+    assert_eq!(contents(&store, OTHER_AGENT).await, []);
+}
+
 /// A receipt is settled like a message, by the message it is about, and owes nothing itself.
 pub async fn a_receipt_is_settled_like_any_entry(open: Open<'_>) {
     let store = seeded(open).await;

@@ -120,6 +120,19 @@ pub async fn nothing_is_put_over_what_is_there(open: Open<'_>) {
     assert_eq!(kinds(&everything_of(&store).await), "p");
 }
 
+/// The latest message of a topic is the one that is replaced, in whichever order they were restored.
+pub async fn a_topic_stays_with_the_latest_message(open: Open<'_>) {
+    let store = seeded(open).await;
+    let restored = |number, position| {
+        let message = topical(number, "news").into_message(Position::new(position));
+        Record::Entry(Entry::Message(Arc::new(message)))
+    };
+    let records = vec![Record::Position(Position::new(20)), restored(2, 20), restored(1, 10)];
+    assert_eq!(restore(&store, records).await, vec![Applied::Created; 3]);
+    let appended = append(&store, vec![topical(3, "news")]).await;
+    assert_eq!(appended[0].replaced.map(|replaced| replaced.position), Some(Position::new(20)));
+}
+
 /// A restored position is not assigned again, whether its entry still exists or not.
 pub async fn a_position_that_is_put_back_is_taken(open: Open<'_>) {
     let store = seeded(open).await;

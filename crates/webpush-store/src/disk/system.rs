@@ -15,6 +15,10 @@ pub(super) fn exists(path: &Path) -> bool {
     path.exists()
 }
 
+pub(super) fn is_missing(path: &Path) -> io::Result<bool> {
+    path.try_exists().map(|exists| !exists)
+}
+
 pub(super) fn length(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|file| file.len())
 }

@@ -29,6 +29,8 @@ pub(super) struct Applier<'a> {
     pub(super) inbox_bytes: u64,
     /// True if a record was restored: then a key may be put again.
     pub(super) restores: bool,
+    /// True if a receipt was recorded: sessions deliver it when the group is committed.
+    pub(super) records_receipts: bool,
     /// True if damage caused a recount of a usage row.
     pub(super) recounts: bool,
 }

@@ -5,10 +5,10 @@ use super::holes::{Hole, Holes};
 use super::rows::Table;
 use crate::StoreError;
 use crate::disk::Disk;
+use crate::threads::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::threads::sync::{PoisonError, RwLock};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
 /// Damaged records found since the engine was opened, and the holes of the store.
 pub(super) struct DamageReporter {

@@ -2,7 +2,7 @@
 //!
 //! It skips the removed deadlines of earlier scans.
 
-use std::sync::{Mutex, PoisonError};
+use crate::threads::sync::{Mutex, PoisonError};
 use webpush_core::time::Timestamp;
 
 /// No deadline before [`Cursor::from`] is left.
@@ -55,7 +55,7 @@ impl DeadlineCursor {
         self.added(Timestamp::default());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Cursor> {
+    fn lock(&self) -> crate::threads::sync::MutexGuard<'_, Cursor> {
         self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

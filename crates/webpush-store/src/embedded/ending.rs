@@ -141,6 +141,7 @@ impl Applier<'_> {
         let usage = self.count_in_at(inbox, &before, position, EntrySize::RECEIPT);
         let receipt = Receipt { inbox, position, about, key: message.key, status };
         self.changes.put(Table::Entries, &entry_key(inbox, receipt.position), receipt_value(&receipt));
+        self.records_receipts = true;
         if usage.holds_too_many_receipts(&self.quota) {
             self.drop_receipts(inbox)?;
         }

@@ -11,10 +11,10 @@ use super::tasks::Task;
 use super::value::Value;
 use super::view::View;
 use crate::disk::Disk;
+use crate::threads::sync::{Arc, PoisonError};
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
 use webpush_core::id::InboxId;
 
 /// A memtable to flush.

@@ -381,6 +381,28 @@ mod tests {
         assert_eq!(read(directory.path(), 105), ((106..=113).collect(), 0));
     }
 
+    /// The sender knows the salt of the segment that its body is in, and the numbers of frames to come.
+    #[test]
+    fn a_body_in_a_recycled_file_does_not_pass_for_a_frame() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = begin(directory.path(), 100).unwrap();
+        let mut forged = Vec::new();
+        // Frames of which one is missing are searched for.
+        frame::encode(&mut forged, log.salt, (104, Position::new(9999)), true, &row(104));
+        let mut tables = Tables::default();
+        // A frame that is written over it later is shorter than its beginning.
+        let body = [vec![0; 1000], forged].concat();
+        tables[Table::Entries as usize].insert(Key::from(101_u64.to_be_bytes()), Some(Value::from(body)));
+        log.append(Position::new(1010), &tables).unwrap();
+        let segment = log.rotate().unwrap();
+        recycle_segment(&Disk::System, &segment).unwrap();
+        let mut log = begin(directory.path(), 101).unwrap();
+        log.append(Position::new(1020), &row(102)).unwrap();
+        log.sync().unwrap();
+        assert!(fs::metadata(log.path()).unwrap().len() > 1000, "the file was recycled");
+        assert_eq!(read(directory.path(), 101), (vec![102], 0));
+    }
+
     #[test]
     fn a_segment_that_is_missing_or_has_another_name_is_missed() {
         let (directory, [first, last]) = written();

@@ -19,10 +19,10 @@ use super::rows::Table;
 use super::value::Value;
 use super::view::{Row, View, merge_changes, merge_overlay};
 use crate::StoreError;
+use crate::threads::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::collections::BTreeMap;
 use std::iter::from_fn;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use webpush_core::session::FETCH_SCAN_ROWS;
 
 /// Rows that a reader copies at once: one more than a fetch scans, so that a fetch sees one moment.

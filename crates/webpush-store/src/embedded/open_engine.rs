@@ -15,7 +15,7 @@ use std::path::Path;
 /// A damaged table or journal is fixed, and leaves holes. Other damage is an error: see [`super::repair`].
 pub(super) fn open_engine(disk: &Disk, directory: &Path, cache_bytes: u64) -> Result<Engine, EngineError> {
     let path = engine_directory(directory);
-    let has_files = matches!(disk, Disk::System) && disk.exists(&path);
+    let has_files = matches!(disk, Disk::System) && !disk.is_missing(&path)?;
     let open = || {
         Engine::open(disk, &path, cache_bytes, DamageReporter::new(directory, Holes::load(disk, directory)?))
     };

@@ -30,7 +30,7 @@ pub struct Options {
     ///
     /// At least 1 MiB.
     pub inbox_room_part: u64,
-    /// When to flush a memtable. For tests; operators cannot set it.
+    /// When to flush a memtable. For tests.
     #[doc(hidden)]
     pub memtable: MemtableBounds,
 }

@@ -3,8 +3,8 @@
 use super::entry_row::{read_entry, read_entry_id};
 use super::memtables::Reader;
 use super::rows::{
-    Table, channel_key, entry_key, idle_key, read_channel, read_deadline_key, read_entry_key, read_idle_key,
-    read_message_id,
+    ENTRY_KEY_BYTES, Table, channel_key, entry_key, idle_key, read_channel, read_deadline_key,
+    read_entry_key, read_idle_key, read_message_id,
 };
 use super::usage_row::UsageRow;
 use super::value::Value;
@@ -110,8 +110,13 @@ pub(super) fn latest(
             None => drop(rows.engine.damage().report(Table::Entries)),
         }
     }
-    let reach = reach.and_then(|key| read_entry_key(&key));
-    Ok(reach.map_or(Latest::Nothing, |(_, position)| Latest::Continue(position)))
+    let before = reach.and_then(|key| {
+        let (_, position) = read_entry_key(&key)?;
+        // A longer key follows that of an entry, which was not read.
+        let is_read = key.len() == ENTRY_KEY_BYTES;
+        Some(if is_read { position } else { Position::new(position.get().saturating_add(1)) })
+    });
+    Ok(before.map_or(Latest::Nothing, Latest::Continue))
 }
 
 /// Lists messages that have ended, and the first deadline.

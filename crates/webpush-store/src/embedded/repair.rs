@@ -43,12 +43,9 @@ pub fn repair(directory: &Path, options: Options) -> Result<RepairReport, OpenEr
     let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
     let disk = options.disk.clone();
     let (unfinished, finished) = (beside(directory, "repairing"), beside(directory, "repaired"));
+    finish_repair(directory, &disk)?;
     if !disk.exists(directory) {
-        if !disk.exists(&finished) {
-            return Err(OpenError::Incomplete { missing: directory.to_owned() });
-        }
-        // An earlier repair was interrupted at its end.
-        disk.rename(&finished, directory).map_err(failed)?;
+        return Err(OpenError::Incomplete { missing: directory.to_owned() });
     }
     let is_store = |part: PathBuf| disk.exists(&part);
     if !is_store(engine_directory(directory)) && !is_store(log_directory(directory)) {
@@ -67,12 +64,33 @@ pub fn repair(directory: &Path, options: Options) -> Result<RepairReport, OpenEr
     let mut report = built.inspect_err(|_| drop(disk.remove_directory(&unfinished)))?;
     let old = (1_u64..).map(|number| beside(directory, &format!("damaged-{number}")));
     report.old = old.into_iter().find(|path| !disk.exists(path)).unwrap_or_default();
-    disk.rename(&unfinished, &finished).map_err(failed)?;
-    disk.rename(directory, &report.old).map_err(failed)?;
-    disk.rename(&finished, directory).map_err(failed)?;
-    directory.parent().map_or(Ok(()), |parent| disk.sync_directory(parent)).map_err(failed)?;
+    // A power cut may keep a later rename and lose an earlier one, unless that is synced.
+    rename_synced(&disk, &unfinished, &finished).map_err(failed)?;
+    rename_synced(&disk, directory, &report.old).map_err(failed)?;
+    rename_synced(&disk, &finished, directory).map_err(failed)?;
     drop(lock);
     Ok(report)
+}
+
+/// Puts the new store of a repair in place that was interrupted when the old one had been moved away.
+///
+/// Call it before anything concludes that there is no store. Returns true if there was such a repair.
+///
+/// # Errors
+/// [`OpenError`] if the directory cannot be renamed.
+pub fn finish_repair(directory: &Path, disk: &Disk) -> Result<bool, OpenError> {
+    let finished = beside(directory, "repaired");
+    if disk.exists(directory) || !disk.exists(&finished) {
+        return Ok(false);
+    }
+    let renamed = rename_synced(disk, &finished, directory);
+    renamed.map_err(|error| OpenError::Io { directory: directory.to_owned(), error })?;
+    Ok(true)
+}
+
+fn rename_synced(disk: &Disk, from: &Path, to: &Path) -> io::Result<()> {
+    disk.rename(from, to)?;
+    to.parent().map_or(Ok(()), |parent| disk.sync_directory(parent))
 }
 
 fn beside(directory: &Path, suffix: &str) -> PathBuf {

@@ -1,8 +1,8 @@
 //! The jobs of the writer.
 
 use crate::observer::HandleId;
+use crate::threads::sync::mpsc::SyncSender;
 use crate::{Applied, Done, Durability, Op, StoreError};
-use std::sync::mpsc::SyncSender;
 use webpush_core::env::MonotonicTime;
 
 /// A job in the writer's queue.

@@ -1,27 +1,22 @@
 //! A bounded cache of the rows of one table, packed.
 //!
-//! Each shard has its rows side by side, and a hash table of their indices. A full shard evicts a row that was not used
-//! since the clock hand passed it last.
+//! Each shard has its rows side by side, and a [`RowIndex`] of them. A full shard evicts a row that was not used since the
+//! clock hand passed it last.
 //!
 //! A row is replaced or removed after its change can be read, and before anyone is told of it. A reader that reads the
 //! row from the engine at that time must not bring the old one back: each shard counts its changes, and accepts a row
 //! that was read only if that count is the same as before the read.
 
 use super::id_hash::IdHash;
-use hashbrown::HashTable;
+use super::row_index::{INDEX_BYTES, INDEX_ROWS, RowIndex};
+use crate::threads::sync::{Mutex, MutexGuard, PoisonError};
 use std::hash::{BuildHasher, Hash};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Many, so that growing a hash table delays nobody for long.
+/// Many, so that growing an index delays nobody for long.
 const SHARDS: usize = 128;
 
 /// Rows that a shard grows by, in addition to an eighth.
 const GROWTH_ROWS: usize = 8;
-
-/// Memory of a row in addition to the row itself: its mark, and at most 24 bytes of the hash table.
-///
-/// The table can double when it is half full, because of rows that were removed.
-const OVERHEAD_BYTES: usize = 1 + 24;
 
 /// A row as the cache holds it. It should be small and without padding: there may be millions.
 pub(super) trait PackedRow: Sized {
@@ -49,12 +44,8 @@ pub(super) struct RowCache<P: PackedRow> {
 struct Shard<P: PackedRow> {
     /// Counts replaced and removed rows.
     changes: u64,
-    /// Indices of rows by the hash of their keys.
-    table: HashTable<u32>,
+    index: RowIndex,
     rows: Vec<(P::Key, P)>,
-    /// The rows that were used since the hand passed them.
-    used: Vec<bool>,
-    hand: usize,
 }
 
 /// Returned when a row is not cached. [`RowCache::fill`] takes it back with the row once that was read.
@@ -65,9 +56,9 @@ pub(super) struct Miss {
 impl<P: PackedRow> RowCache<P> {
     /// Creates an empty cache that takes at most `bytes` of memory once it is full.
     pub(super) fn new(hasher: IdHash, bytes: u64, pool: P::Pool) -> Self {
-        let rows = usize::try_from(bytes).unwrap_or(usize::MAX) / (size_of::<(P::Key, P)>() + OVERHEAD_BYTES);
-        let shard_rows = (rows / SHARDS).clamp(1, u32::MAX as usize);
-        Self { shards: std::array::from_fn(|_| Mutex::new(Shard::new(0))), pool, hasher, shard_rows }
+        let rows = usize::try_from(bytes).unwrap_or(usize::MAX) / (size_of::<(P::Key, P)>() + INDEX_BYTES);
+        let shard_rows = (rows / SHARDS).clamp(1, INDEX_ROWS);
+        Self { shards: std::array::from_fn(|_| Mutex::default()), pool, hasher, shard_rows }
     }
 
     pub(super) fn get(&self, key: &P::Key) -> Result<P::Row, Miss> {
@@ -89,9 +80,9 @@ impl<P: PackedRow> RowCache<P> {
 
     fn find<T>(&self, key: &P::Key, read: impl FnOnce(&P) -> T) -> Result<T, Miss> {
         let (hash, mut shard) = self.shard(key);
-        let Some(index) = shard.index(hash, key) else { return Err(Miss { changes: shard.changes }) };
-        shard.used[index] = true;
-        Ok(read(&shard.rows[index].1))
+        let Some(place) = shard.find(hash, key) else { return Err(Miss { changes: shard.changes }) };
+        shard.index.mark_used(place);
+        Ok(read(&shard.rows[shard.index.row(place)].1))
     }
 
     /// Adds a row that was read, unless a row of its shard has changed since the miss.
@@ -99,7 +90,7 @@ impl<P: PackedRow> RowCache<P> {
         let Some(packed) = P::pack(row, &self.pool) else { return };
         let (hash, mut shard) = self.shard(&key);
         if shard.changes == miss.changes {
-            shard.insert(hash, key, packed, &self.hasher, self.shard_rows);
+            shard.insert(hash, key, packed, self.shard_rows);
         }
     }
 
@@ -109,7 +100,7 @@ impl<P: PackedRow> RowCache<P> {
         let (hash, mut shard) = self.shard(&key);
         shard.changes += 1;
         match packed {
-            Some(packed) => shard.insert(hash, key, packed, &self.hasher, self.shard_rows),
+            Some(packed) => shard.insert(hash, key, packed, self.shard_rows),
             None => shard.remove(hash, &key, &self.hasher),
         }
     }
@@ -118,87 +109,68 @@ impl<P: PackedRow> RowCache<P> {
     pub(super) fn clear(&self) {
         for shard in &self.shards {
             let mut shard = lock(shard);
-            *shard = Shard::new(shard.changes + 1);
+            *shard = Shard { changes: shard.changes + 1, ..Shard::default() };
         }
     }
 
     fn shard(&self, key: &P::Key) -> (u64, MutexGuard<'_, Shard<P>>) {
         let hash = self.hasher.hash_one(key);
-        // Other bits than those that the hash table uses.
+        // Other bits than those that the index uses.
         #[allow(clippy::cast_possible_truncation, reason = "any bits will do")]
         let shard = (hash >> 32) as usize % SHARDS;
         (hash, lock(&self.shards[shard]))
     }
 }
 
+impl<P: PackedRow> Default for Shard<P> {
+    fn default() -> Self {
+        Self { changes: 0, index: RowIndex::default(), rows: Vec::new() }
+    }
+}
+
 impl<P: PackedRow> Shard<P> {
-    const fn new(changes: u64) -> Self {
-        Self { changes, table: HashTable::new(), rows: Vec::new(), used: Vec::new(), hand: 0 }
+    /// Returns the place of a row in the index.
+    fn find(&self, hash: u64, key: &P::Key) -> Option<usize> {
+        self.index.find(hash, |row| self.rows[row].0 == *key)
     }
 
-    fn index(&self, hash: u64, key: &P::Key) -> Option<usize> {
-        self.table.find(hash, |index| self.rows[*index as usize].0 == *key).map(|index| *index as usize)
-    }
-
-    fn insert(&mut self, hash: u64, key: P::Key, packed: P, hasher: &IdHash, limit: usize) {
-        if let Some(index) = self.index(hash, &key) {
-            self.rows[index].1 = packed;
-            self.used[index] = true;
+    fn insert(&mut self, hash: u64, key: P::Key, packed: P, limit: usize) {
+        if let Some(place) = self.find(hash, &key) {
+            self.index.mark_used(place);
+            self.rows[self.index.row(place)].1 = packed;
             return;
         }
-        let index = if self.rows.len() < limit {
-            if self.rows.len() == self.rows.capacity() {
-                // Grows by an eighth instead of doubling: rows are most of the memory.
-                let growth = (self.rows.len() / 8 + GROWTH_ROWS).min(limit - self.rows.len());
-                self.rows.reserve_exact(growth);
-                self.used.reserve_exact(growth);
+        let evicted = if self.rows.len() < limit { None } else { self.index.evict() };
+        let row = match evicted {
+            Some(row) => {
+                self.rows[row] = (key, packed);
+                row
             }
-            self.rows.push((key, packed));
-            self.used.push(false);
-            self.rows.len() - 1
-        } else {
-            let index = self.evict(hasher);
-            self.rows[index] = (key, packed);
-            index
-        };
-        #[allow(clippy::cast_possible_truncation, reason = "a shard has fewer rows")]
-        self.table.insert_unique(hash, index as u32, |index| hasher.hash_one(self.rows[*index as usize].0));
-    }
-
-    /// Removes roughly the least recently used row from the hash table, and returns its index.
-    fn evict(&mut self, hasher: &IdHash) -> usize {
-        let index = loop {
-            let index = self.hand;
-            self.hand = if index + 1 < self.rows.len() { index + 1 } else { 0 };
-            if !std::mem::take(&mut self.used[index]) {
-                break index;
+            None => {
+                if self.rows.len() == self.rows.capacity() {
+                    // Grows by an eighth instead of doubling: rows are most of the memory.
+                    let growth = self.rows.len() / 8 + GROWTH_ROWS;
+                    self.rows.reserve_exact(growth.min(limit.saturating_sub(self.rows.len())));
+                }
+                self.rows.push((key, packed));
+                self.rows.len() - 1
             }
         };
-        self.unlink(hasher.hash_one(self.rows[index].0), index);
-        index
+        self.index.insert(hash, row);
     }
 
     fn remove(&mut self, hash: u64, key: &P::Key, hasher: &IdHash) {
-        let Some(index) = self.index(hash, key) else { return };
-        self.unlink(hash, index);
+        let Some(place) = self.find(hash, key) else { return };
+        let row = self.index.row(place);
+        self.index.remove(place);
         let last = self.rows.len() - 1;
-        if index != last {
+        if row != last {
             let hash = hasher.hash_one(self.rows[last].0);
-            if let Some(moved) = self.table.find_mut(hash, |found| *found as usize == last) {
-                #[allow(clippy::cast_possible_truncation, reason = "a shard has fewer rows")]
-                let index = index as u32;
-                *moved = index;
+            if let Some(moved) = self.index.find(hash, |found| found == last) {
+                self.index.renumber(moved, row);
             }
         }
-        self.rows.swap_remove(index);
-        self.used.swap_remove(index);
-        self.hand = if self.hand < self.rows.len() { self.hand } else { 0 };
-    }
-
-    fn unlink(&mut self, hash: u64, index: usize) {
-        if let Ok(entry) = self.table.find_entry(hash, |found| *found as usize == index) {
-            entry.remove();
-        }
+        self.rows.swap_remove(row);
     }
 }
 
@@ -230,7 +202,7 @@ mod tests {
         }
     }
 
-    const ROW_BYTES: usize = size_of::<(u16, u32)>() + OVERHEAD_BYTES;
+    const ROW_BYTES: usize = size_of::<(u16, u32)>() + INDEX_BYTES;
 
     fn cache(shard_rows: usize) -> RowCache<u32> {
         RowCache::new(IdHash::new(&system::env()).unwrap(), (SHARDS * shard_rows * ROW_BYTES) as u64, ())
@@ -243,9 +215,8 @@ mod tests {
     /// Memory of a shard.
     fn bytes(shard: &Mutex<Shard<u32>>) -> usize {
         let shard = lock(shard);
-        assert_eq!(shard.rows.len(), shard.table.len());
-        let rows = shard.rows.capacity() * size_of::<(u16, u32)>();
-        rows + shard.used.capacity() + shard.table.allocation_size()
+        assert_eq!(shard.rows.len(), shard.index.len());
+        shard.rows.capacity() * size_of::<(u16, u32)>() + shard.index.bytes()
     }
 
     #[test]

@@ -87,7 +87,10 @@ pub(super) fn channel_key(agent: InboxId, channel: ChannelId) -> [u8; 32] {
     join(agent.as_bytes(), channel.as_bytes())
 }
 
-pub(super) fn entry_key(inbox: InboxId, position: Position) -> [u8; 24] {
+/// The size of the key of an entry.
+pub(super) const ENTRY_KEY_BYTES: usize = 24;
+
+pub(super) fn entry_key(inbox: InboxId, position: Position) -> [u8; ENTRY_KEY_BYTES] {
     join(inbox.as_bytes(), &position.get().to_be_bytes())
 }
 

@@ -6,6 +6,8 @@
 
 mod archive;
 mod block;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod journal;
 mod manifest;
 mod table_file;

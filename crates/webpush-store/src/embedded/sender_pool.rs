@@ -1,9 +1,9 @@
 //! Keys of application servers, shared by the cached subscriptions that are restricted to them.
 
 use super::id_hash::IdHash;
+use crate::threads::sync::{Arc, Mutex, PoisonError};
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
 use webpush_core::subscription::SenderKey;
 
 /// Memory of a key: an allocation with its counters, and its share of the hash table.

@@ -9,9 +9,9 @@ use super::row_caches::RowCaches;
 use super::snapshot::SnapshotRegistry;
 use super::tasks::TaskMode;
 use crate::observer::Observers;
+use crate::threads::sync::atomic::AtomicUsize;
+use crate::threads::sync::{Arc, RwLock};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, RwLock};
 
 /// The state of an open store.
 pub(super) struct Shared {

@@ -12,9 +12,9 @@ use super::memtables::{Memtables, Reader};
 use super::rows::{Table, read_entry_key, read_inbox, read_subscription, read_subscription_key};
 use super::usage_row::UsageRow;
 use super::view::{Row, merge_overlay};
+use crate::threads::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::{Detail, Entries, InboxRecord, InboxUsage, Record, StoreError, idle};
 use std::iter::Peekable;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use webpush_core::id::{InboxId, Position};
 
 type Slot = Mutex<Option<SnapshotState>>;

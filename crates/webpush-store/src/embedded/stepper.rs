@@ -2,7 +2,7 @@
 
 use super::request::Job;
 use super::writer::{Step, Writer, gather};
-use std::sync::mpsc::Receiver;
+use crate::threads::sync::mpsc::Receiver;
 use webpush_core::env::MonotonicTime;
 
 /// Steps the writer of a store.

@@ -1,7 +1,8 @@
 //! Background tasks: on threads of their own, or deferred until a simulation runs them.
 
+use crate::threads::is_finished;
+use crate::threads::thread::{self, JoinHandle};
 use std::io;
-use std::thread::{self, JoinHandle};
 
 /// Where tasks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl<T: Send + 'static> Task<T> {
     /// Returns true if the result is available.
     pub(super) fn is_finished(&self) -> bool {
         match &self.0 {
-            State::Running(thread) => thread.is_finished(),
+            State::Running(thread) => is_finished(thread),
             State::Waiting(_) => false,
             State::Finished(_) => true,
         }

@@ -90,6 +90,11 @@ impl WatermarkFile {
             tracing::warn!(%error, "cannot write the watermark file");
         }
     }
+
+    /// Syncs the last write.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
 }
 
 fn encode(LastKnown { watermark: Watermark { frame, position }, active }: LastKnown) -> [u8; BYTES] {

@@ -31,14 +31,14 @@ use super::usage_audit::usage_adds_up;
 use super::view::View;
 use super::watermark::{Watermark, WatermarkFile};
 use crate::disk::DiskFile;
+use crate::threads::sync::atomic::Ordering;
+use crate::threads::sync::mpsc::SyncSender;
+use crate::threads::sync::{Arc, PoisonError};
 use crate::{Applied, Durability, StoreError};
 use outage::Outages;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use webpush_core::env::MonotonicTime;
 use webpush_core::id::Position;
@@ -72,6 +72,7 @@ struct AppliedGroup {
     entries: i64,
     /// True if a record was restored.
     restores: bool,
+    records_receipts: bool,
 }
 
 /// The writer's side of a store. Dropping it leaves the store as a crash would.
@@ -249,6 +250,8 @@ impl Writer {
         // The positions of a lazy commit may be lost and must not be assigned again. The floor sees to that once it
         // is on disk, with the first frame after it was raised.
         let durable = durable || !self.is_floor_synced && applied.position > self.position;
+        // Or the sender could have a receipt for a message that is there again after a power cut.
+        let durable = durable || applied.records_receipts;
         let (sync, now) = self.write(applied.position, (applied.changes, applied.restores), durable, now)?;
         self.floor = applied.floor;
         self.appends.end_group(true);
@@ -291,6 +294,7 @@ impl Writer {
             receipts_dropped: 0,
             entries: 0,
             restores: false,
+            records_receipts: false,
             recounts: false,
         };
         let apply = |request: &mut CommitRequest| applier.apply_request(std::mem::take(&mut request.ops));
@@ -299,9 +303,20 @@ impl Writer {
             applier.recounts || usage_adds_up(&applier.changes),
             "a usage row is not the sum of its inbox"
         );
-        let Applier { changes, highest: position, floor, earliest, entries, restores, .. } = applier;
+        let Applier {
+            changes, highest: position, floor, earliest, entries, restores, records_receipts, ..
+        } = applier;
         let changes = changes.into_tables();
-        Some(AppliedGroup { answers, changes, position, floor, earliest, entries, restores })
+        Some(AppliedGroup {
+            answers,
+            changes,
+            position,
+            floor,
+            earliest,
+            entries,
+            restores,
+            records_receipts,
+        })
     }
 
     /// Writes changes to the log, syncs it if they are `durable`, then adds them to the memtables.
@@ -419,8 +434,10 @@ impl Writer {
             let segment = self.log.path().to_owned();
             let now = self.now();
             self.watermark.set_active(None);
-            self.begin_flush(segment, now, BatchMarkers::mark_anew)
-                .complete(&engine, &self.shared.options.disk)
+            let flush_job = self.begin_flush(segment, now, BatchMarkers::mark_anew);
+            // Or after a power cut a segment would be missed that is removed now.
+            self.watermark.sync()?;
+            flush_job.complete(&engine, &self.shared.options.disk)
         });
         if let Err(error) = ended {
             directory::distrust(&self.shared.options.disk, &self.shared.directory);

@@ -15,6 +15,10 @@ pub(super) struct Commits {
     pub(super) is_shared: bool,
     /// True if notices are lost.
     pub(super) loses_notices: AtomicBool,
+    /// Handles that neither send nor get notices.
+    pub(super) cut_off: Mutex<Vec<HandleId>>,
+    /// Notices that are under way; `None` if they arrive at once.
+    pub(super) delayed: Mutex<Option<Vec<(HandleId, Notice)>>>,
     queue: Mutex<Queue>,
 }
 
@@ -29,6 +33,8 @@ struct Commit {
     handle: HandleId,
     /// `None` if the commit failed.
     applied: Option<Vec<Applied>>,
+    /// The submitter does not hear that it was applied.
+    is_answer_lost: bool,
     durability: Durability,
     done: Done,
 }
@@ -42,11 +48,11 @@ impl Commits {
     pub(super) fn applied(
         &self,
         handle: HandleId,
-        applied: Option<Vec<Applied>>,
+        (applied, is_answer_lost): (Option<Vec<Applied>>, bool),
         durability: Durability,
         done: Done,
     ) {
-        self.queue().commits.push_back(Commit { handle, applied, durability, done });
+        self.queue().commits.push_back(Commit { handle, applied, is_answer_lost, durability, done });
     }
 
     /// Completes the applied commits, unless another thread or a caller of this one does.
@@ -63,8 +69,14 @@ impl Commits {
         }
     }
 
-    fn end(&self, Commit { handle, applied, durability, done }: Commit) {
+    fn end(&self, Commit { handle, applied, is_answer_lost, durability, done }: Commit) {
         match &applied {
+            Some(applied) if is_answer_lost => {
+                applied.iter().flat_map(notices).for_each(|notice| self.notify(handle, &notice));
+                self.observers.failed_own(handle);
+                return done(Err(StoreError::Unavailable));
+            }
+            None if self.is_shared => self.observers.failed_own(handle),
             Some(applied) if self.is_shared => {
                 self.observers.committed_own(handle, applied, durability);
                 applied.iter().flat_map(notices).for_each(|notice| self.notify(handle, &notice));
@@ -76,14 +88,35 @@ impl Commits {
     }
 
     pub(super) fn notify(&self, by: HandleId, notice: &Notice) {
-        if !self.loses_notices.load(Ordering::Acquire) {
-            self.observers.notify(by, notice);
+        if self.loses_notices.load(Ordering::Acquire) || lock(&self.cut_off).contains(&by) {
+            return;
+        }
+        if let Some(delayed) = &mut *lock(&self.delayed) {
+            return delayed.push((by, notice.clone()));
+        }
+        self.deliver(by, notice);
+    }
+
+    /// Delays all notices from now on, or delivers those that are under way.
+    pub(super) fn delay_notices(&self, delay: bool) {
+        let delayed = std::mem::replace(&mut *lock(&self.delayed), delay.then(Vec::new));
+        for (by, notice) in delayed.unwrap_or_default() {
+            self.deliver(by, &notice);
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn deliver(&self, by: HandleId, notice: &Notice) {
+        let cut_off = lock(&self.cut_off).clone();
+        self.observers.notify_except(by, &cut_off, notice);
     }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the notices for the other handles.

@@ -28,6 +28,8 @@ pub(super) struct FaultState {
     pub(super) fails_subscription_reads: AtomicBool,
     pub(super) fails_snapshots: AtomicBool,
     pub(super) is_down: AtomicBool,
+    pub(super) is_cut_off: AtomicBool,
+    pub(super) loses_answers: AtomicBool,
     pub(super) holds_commits: AtomicBool,
     pub(super) held: Mutex<Vec<(Vec<Op>, Durability, Done)>>,
 }
@@ -65,6 +67,38 @@ impl Faults {
         if commits.loses_notices.swap(lose, Ordering::AcqRel) && !lose {
             commits.observers.missed();
         }
+    }
+
+    /// Cuts the handle off from the store, until it is called with `false`.
+    ///
+    /// Reads and commits fail with [`StoreError::Unavailable`](crate::StoreError::Unavailable), and notices are lost in both
+    /// directions. Its observers hear afterwards that they missed some.
+    pub fn cut_off(&self, is_cut_off: bool) {
+        let commits = &self.0.shared.commits;
+        if self.0.faults.is_cut_off.swap(is_cut_off, Ordering::AcqRel) == is_cut_off {
+            return;
+        }
+        let mut handles = commits.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_cut_off {
+            return handles.push(self.0.id);
+        }
+        handles.retain(|handle| *handle != self.0.id);
+        drop(handles);
+        commits.observers.missed_own(self.0.id);
+    }
+
+    /// Applies commits, but fails them.
+    ///
+    /// Their submitter gets [`StoreError::Unavailable`](crate::StoreError::Unavailable).
+    ///
+    /// For a store with notices, as [`MemoryStore::shared`](super::MemoryStore::shared) is.
+    pub fn lose_answers(&self, lose: bool) {
+        self.0.faults.loses_answers.store(lose, Ordering::Release);
+    }
+
+    /// Delays the notices to all handles, until it is called with `false`, which delivers them in order.
+    pub fn delay_notices(&self, delay: bool) {
+        self.0.shared.commits.delay_notices(delay);
     }
 
     /// Delays commits, like a disk that does not respond, until [`Faults::release_commits`].

@@ -23,6 +23,12 @@ pub struct DiskFaults {
     pub capacity: Option<u64>,
     /// Each operation takes a random time up to this.
     pub longest_delay: Duration,
+    /// Reads return fewer bytes than requested, as the system may do.
+    pub short_reads: bool,
+    /// Syncs succeed without making anything durable.
+    ///
+    /// So do disks with a volatile cache that ignore flushes.
+    pub lying_syncs: bool,
 }
 
 /// A disk in memory. Clones are the same disk.
@@ -229,6 +235,9 @@ impl SimulatedDisk {
     pub(crate) fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.begin()?;
+        if state.faults.lying_syncs {
+            return Ok(());
+        }
         let is_in = |naming: &Naming| naming.path().parent() == Some(path);
         let (synced, unsynced) = std::mem::take(&mut state.unsynced).into_iter().partition(is_in);
         let _: &Vec<_> = &synced;
@@ -242,10 +251,15 @@ impl SimulatedDisk {
 
 impl SimulatedFile {
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let state = self.state()?;
+        let mut state = self.state()?;
+        let wanted = if state.faults.short_reads && buffer.len() > 1 {
+            1 + state.random.index(buffer.len())
+        } else {
+            buffer.len()
+        };
         let content = state.files[&self.file].visible();
         let rest = content.get(self.cursor..).unwrap_or_default();
-        let length = rest.len().min(buffer.len());
+        let length = rest.len().min(wanted);
         buffer[..length].copy_from_slice(&rest[..length]);
         drop(state);
         self.cursor += length;
@@ -276,7 +290,9 @@ impl SimulatedFile {
             }
             return Err(error);
         }
-        state.file(self.file).sync();
+        if !state.faults.lying_syncs {
+            state.file(self.file).sync();
+        }
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use webpush_store::{Applied, CommitEvent, CommitObserver, Durability, Op, Store 
 
 pub(crate) const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const RECEIPTS: InboxId = InboxId::from_bytes([3; 16]);
-const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([4; 16]);
+pub(crate) const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([4; 16]);
 
 /// Commits of a handle that are submitted at once.
 const IN_FLIGHT: usize = 8;

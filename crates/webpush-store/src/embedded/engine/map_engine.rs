@@ -12,11 +12,11 @@ use crate::embedded::rows::Table;
 use crate::embedded::value::Value;
 use crate::embedded::view::Row;
 use crate::open_mode::OpenMode;
+use crate::threads::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use webpush_core::id::Position;
 
 const JOURNAL: &str = "0.jnl";

@@ -117,8 +117,8 @@ impl Writer {
     fn reopen(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
         let Shared { directory, options, deadlines, mode, gauges, .. } = &*self.shared;
         let disk = &options.disk;
-        // The engine would begin anew.
-        if !disk.exists(&directory::engine_directory(directory)) {
+        // The engine would begin anew. A disk that fails says nothing about it.
+        if disk.is_missing(&directory::engine_directory(directory))? {
             gauges.is_deleted.store(true, Ordering::Relaxed);
         }
         if gauges.is_deleted.load(Ordering::Relaxed) {

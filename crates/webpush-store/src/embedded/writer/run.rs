@@ -3,7 +3,7 @@
 use super::{Step, Writer};
 use crate::embedded::request::{CommitRequest, Job};
 use crate::system;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use crate::threads::sync::mpsc::{Receiver, RecvTimeoutError};
 
 /// Maximum number of operations in a batch; one request may exceed it.
 const GROUP_OPS: usize = 1024;
