@@ -3,6 +3,7 @@
 mod http1;
 mod http2;
 mod streamed;
+mod tunnel;
 
 pub use http1::to_origin_form;
 pub use http2::{PromisedMessage, PushEvent, PushStream};
@@ -40,6 +41,10 @@ pub const HTTP1: &[u8] = b"http/1.1";
 pub enum Protocols {
     /// HTTP/2 with server push. Without TLS, by prior knowledge (RFC 9113 §3.3).
     Http2,
+    /// HTTP/2 with server push turned off. Without TLS, by prior knowledge.
+    Http2WithoutPush,
+    /// HTTP/1.1.
+    Http1,
     /// HTTP/2 without server push if TLS negotiates it, otherwise HTTP/1.1.
     Any,
 }
@@ -48,6 +53,7 @@ pub enum Protocols {
 #[derive(Clone, Debug)]
 pub struct Connector {
     ca_file: Option<PathBuf>,
+    proxy: Option<CapabilityUrl>,
 }
 
 /// An open connection to one origin.
@@ -85,7 +91,14 @@ impl Connector {
     /// Creates a connector that also trusts the certificates of a PEM file.
     #[must_use]
     pub const fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file }
+        Self { ca_file, proxy: None }
+    }
+
+    /// Connects through an HTTP proxy, such as `http://proxy:3128` (CONNECT, RFC 9110 §9.3.6).
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: CapabilityUrl) -> Self {
+        self.proxy = Some(proxy);
+        self
     }
 
     /// Connects to the origin of a URL.
@@ -106,21 +119,24 @@ impl Connector {
 
     async fn handshake(&self, url: &CapabilityUrl, protocols: Protocols) -> Result<Protocol, ClientError> {
         let origin = url.origin();
-        let offered: &[&[u8]] = if protocols == Protocols::Http2 { &[H2] } else { &[H2, HTTP1] };
+        let offered: &[&[u8]] = match protocols {
+            Protocols::Http2 | Protocols::Http2WithoutPush => &[H2],
+            Protocols::Http1 => &[HTTP1],
+            Protocols::Any => &[H2, HTTP1],
+        };
         let raw = self.dial(url, offered).await?;
+        let needs_http2 = matches!(protocols, Protocols::Http2 | Protocols::Http2WithoutPush);
         let http2 = match (url.is_https(), raw.alpn.as_deref()) {
             (true, negotiated) => negotiated == Some(H2),
-            (false, _) => protocols == Protocols::Http2,
+            (false, _) => needs_http2,
         };
-        match (http2, protocols) {
+        match (http2, needs_http2) {
             (true, _) => {
                 let push = protocols == Protocols::Http2;
                 http2::Http2Client::start(raw.stream, &origin, push).await.map(Protocol::Http2)
             }
-            (false, Protocols::Http2) => Err(ClientError::protocol(origin, ProtocolError::NoHttp2)),
-            (false, Protocols::Any) => {
-                http1::Http1Client::start(raw.stream, &origin).await.map(Protocol::Http1)
-            }
+            (false, true) => Err(ClientError::protocol(origin, ProtocolError::NoHttp2)),
+            (false, false) => http1::Http1Client::start(raw.stream, &origin).await.map(Protocol::Http1),
         }
     }
 
@@ -130,13 +146,17 @@ impl Connector {
     /// See [`Connector::connect`].
     pub async fn dial(&self, url: &CapabilityUrl, offered: &[&[u8]]) -> Result<RawConnection, ClientError> {
         let origin = url.origin();
-        let resolved = lookup_host((url.host(), url.port())).await;
+        let first_hop = self.proxy.as_ref().unwrap_or(url);
+        let resolved = lookup_host((first_hop.host(), first_hop.port())).await;
         let addresses: Vec<SocketAddr> =
             resolved.map_err(|error| ClientError::transport(&*origin, Phase::Resolve, error))?.collect();
         let unreachable = |error| ClientError::transport(&*origin, Phase::Connect, error);
-        let socket = TcpStream::connect(&*addresses).await.map_err(unreachable)?;
+        let mut socket = TcpStream::connect(&*addresses).await.map_err(unreachable)?;
         // Requests are single small writes, which Nagle's algorithm would only delay.
         socket.set_nodelay(true).map_err(unreachable)?;
+        if self.proxy.is_some() {
+            tunnel::open(&mut socket, url).await.map_err(unreachable)?;
+        }
         if !url.is_https() {
             return Ok(RawConnection { stream: Box::new(socket), alpn: None, certificate: None });
         }

@@ -74,7 +74,15 @@ pub fn normalized(text: &str) -> String {
 /// # Errors
 /// [`PemError`] if the file cannot be read, or a certificate would be skipped.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let text = read(path)?;
+    certificates_in(&read(path)?)
+}
+
+/// Reads all certificates of a text; there may be none.
+///
+/// # Errors
+/// [`PemError`] if a certificate would be skipped.
+pub fn certificates_in(text: &str) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let text = normalized(text);
     if let Some(label) = labels(&text).find(|label| is_unusable(label)) {
         return Err(PemError::Kind(label.to_owned()));
     }
@@ -89,7 +97,15 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// # Errors
 /// [`PemError`] if the file cannot be read, or the key is encrypted.
 pub fn private_key(path: &Path) -> Result<Option<PrivateKeyDer<'static>>, PemError> {
-    let text = read(path)?;
+    private_key_in(&read(path)?)
+}
+
+/// Reads the first private key of a text; there may be none.
+///
+/// # Errors
+/// [`PemError`] if the key is damaged or encrypted.
+pub fn private_key_in(text: &str) -> Result<Option<PrivateKeyDer<'static>>, PemError> {
+    let text = normalized(text);
     let is_encrypted = |label: &str| label == "ENCRYPTED PRIVATE KEY";
     if labels(&text).any(is_encrypted) || text.contains("\nProc-Type: 4,ENCRYPTED") {
         return Err(PemError::Encrypted);
@@ -99,7 +115,7 @@ pub fn private_key(path: &Path) -> Result<Option<PrivateKeyDer<'static>>, PemErr
 
 fn read(path: &Path) -> Result<String, PemError> {
     // PEM is ASCII; whatever surrounds it may be in any encoding.
-    fs::read(path).map(|bytes| normalized(&String::from_utf8_lossy(&bytes))).map_err(PemError::Read)
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(PemError::Read)
 }
 
 fn labels(text: &str) -> impl Iterator<Item = &str> {

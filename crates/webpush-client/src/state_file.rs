@@ -90,7 +90,9 @@ impl AgentSubscription {
         Self::parse(&text).map(Some).ok_or_else(|| ClientError::StateFile(path.to_owned()))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Parses the text of a file; `None` if it is not what [`AgentSubscription::save`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let read: ParsedState = serde_json::from_str(text).ok()?;
         let auth = AuthSecret::from_bytes(&base64url::decode_lenient(&read.keys.auth)?)?;
         let set = read.set_url.map(|url| CapabilityUrl::parse(&url)).transpose().ok()?;

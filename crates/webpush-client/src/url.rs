@@ -63,7 +63,7 @@ impl CapabilityUrl {
         match uri.authority() {
             Some(authority) if authority.as_str().contains('@') => Err(UrlError::UserName),
             Some(authority) if has_invalid_port(authority) => Err(UrlError::Port),
-            Some(authority) if !authority.host().is_empty() => Ok(Self(uri)),
+            Some(authority) if is_host(authority.host()) => Ok(Self(uri)),
             _ => Err(UrlError::Host),
         }
     }
@@ -93,7 +93,10 @@ impl CapabilityUrl {
     /// # Errors
     /// See [`CapabilityUrl::parse`].
     pub fn below(&self, segment: &str) -> Result<Self, UrlError> {
-        self.join(&format!("{}/{segment}", self.0.path().trim_end_matches('/')))
+        // Not a reference to resolve: a path that begins with two slashes would name another host.
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        let authority = self.0.authority().map_or("", |authority| authority.as_str());
+        Self::parse(&format!("{scheme}://{authority}{}/{segment}", self.0.path().trim_end_matches('/')))
     }
 
     /// Returns the origin (RFC 6454 §6.2), which is the audience of VAPID tokens.
@@ -149,6 +152,14 @@ impl CapabilityUrl {
     }
 }
 
+/// Returns true for a name, or an address.
+///
+/// Brackets belong around an address, but `http` accepts them anywhere.
+fn is_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    !bare.is_empty() && !bare.contains(['[', ']'])
+}
+
 /// Returns true for an invalid port, which `http` would ignore.
 fn has_invalid_port(authority: &Authority) -> bool {
     let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
@@ -200,6 +211,7 @@ mod tests {
         for base in ["http://x/p", "http://x/p/", "http://x/p?query"] {
             assert_eq!(url(base).below("subscribe").unwrap().expose(), "http://x/p/subscribe");
         }
+        assert_eq!(url("http://x//p").below("subscribe").unwrap().expose(), "http://x//p/subscribe");
         assert_eq!(url("http://x").below("subscribe").unwrap().expose(), "http://x/subscribe");
     }
 
@@ -214,6 +226,8 @@ mod tests {
             "https://a:b@x/secret",
             "https://x:99999/secret",
             "http://x y",
+            "http://x[::1]/",
+            "http://[::1]x/",
         ] {
             let error = CapabilityUrl::parse(text).unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");

@@ -176,11 +176,19 @@ impl VapidKey {
         now: Timestamp,
     ) -> Result<String, KeyError> {
         let claims = Claims { aud: origin, exp: now.after(TOKEN_LIFETIME).as_millis() / 1000, sub: subject };
-        let claims = serde_json::to_vec(&claims).map_err(|_| KeyError::Signature)?;
-        let header = base64url::encode(r#"{"typ":"JWT","alg":"ES256"}"#);
-        let signed = format!("{header}.{}", base64url::encode(claims));
+        let claims = serde_json::to_string(&claims).map_err(|_| KeyError::Signature)?;
+        let token = self.token(r#"{"typ":"JWT","alg":"ES256"}"#, &claims)?;
+        Ok(format!("vapid t={token}, k={}", self.public()))
+    }
+
+    /// Signs any header and claims, also invalid ones, and returns the token (RFC 7515 §7.1).
+    ///
+    /// # Errors
+    /// [`KeyError::Signature`].
+    pub fn token(&self, header: &str, claims: &str) -> Result<String, KeyError> {
+        let signed = format!("{}.{}", base64url::encode(header), base64url::encode(claims));
         let signature = entropy::sign(&self.0, signed.as_bytes()).map_err(|_| KeyError::Signature)?;
-        Ok(format!("vapid t={signed}.{}, k={}", base64url::encode(signature), self.public()))
+        Ok(format!("{signed}.{}", base64url::encode(signature)))
     }
 }
 

@@ -128,3 +128,17 @@ impl Deref for Message {
         &self.draft
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_message_with_ttl_0_is_removed_later_than_it_expires() {
+        let accepted = Timestamp::from_millis(1000);
+        let expires = accepted.after(Duration::from_millis(1));
+        assert_eq!(removal_time(accepted, expires), expires);
+        let longer = LIVE_DELIVERY_TIMEOUT + LIVE_ACKNOWLEDGEMENT_TIMEOUT;
+        assert_eq!(removal_time(accepted, accepted), accepted.after(longer));
+    }
+}

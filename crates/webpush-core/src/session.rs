@@ -139,6 +139,14 @@ pub struct Page {
     pub more: bool,
 }
 
+impl Page {
+    /// Returns true if nothing was found so far: there are no entries, and the inbox may have more.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        self.entries.is_empty() && self.more
+    }
+}
+
 /// Entries that were committed to an inbox.
 ///
 /// An update may be lost: the next one shows the gap, and the session fetches what is missing.

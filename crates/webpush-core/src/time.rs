@@ -1,5 +1,6 @@
 //! Wall-clock timestamps and compact durations.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, UNIX_EPOCH};
 use time::OffsetDateTime;
 
@@ -68,23 +69,28 @@ impl Timestamp {
 }
 
 /// A duration in milliseconds that saturates at 49 days, a quarter as large as [`Duration`].
+///
+/// An `Option` of it is no larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CompactDuration(u32);
+pub struct CompactDuration {
+    millis_plus_one: NonZeroU32,
+}
 
 impl CompactDuration {
     /// The longest representable duration.
-    pub const MAX: Self = Self(u32::MAX);
+    pub const MAX: Self = Self { millis_plus_one: NonZeroU32::MAX };
 }
 
 impl From<Duration> for CompactDuration {
     fn from(length: Duration) -> Self {
-        Self(u32::try_from(length.as_millis()).unwrap_or(u32::MAX))
+        let millis = u32::try_from(length.as_millis()).unwrap_or(u32::MAX);
+        Self { millis_plus_one: NonZeroU32::MIN.saturating_add(millis) }
     }
 }
 
 impl From<CompactDuration> for Duration {
-    fn from(CompactDuration(millis): CompactDuration) -> Self {
-        Self::from_millis(millis.into())
+    fn from(length: CompactDuration) -> Self {
+        Self::from_millis(u64::from(length.millis_plus_one.get()) - 1)
     }
 }
 
@@ -120,5 +126,9 @@ mod tests {
         assert_eq!(Timestamp::NEVER.after(Duration::MAX), Timestamp::NEVER);
         assert_eq!(Timestamp::NEVER.until(Timestamp::default()), Duration::ZERO);
         assert_eq!(CompactDuration::from(Duration::MAX), CompactDuration::MAX);
+        for millis in [0, 1, 60_000, u64::from(u32::MAX) - 1] {
+            let length = Duration::from_millis(millis);
+            assert_eq!(Duration::from(CompactDuration::from(length)), length);
+        }
     }
 }

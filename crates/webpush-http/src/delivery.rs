@@ -3,7 +3,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | the loop, and the interface of a transport | `driver` |
-//! | the state of an agent that all transports need | `agent`, `entry`, `timer` |
+//! | the state of an agent that all transports need | `agent`, `timer` |
 //! | server push | [`server_push`]; one push, `server_push::push`; confirmation by PING, `server_push::confirmation` |
 //! | server-sent events | [`events`] |
 //! | WebSocket | [`websocket`]; its frames, `websocket::frames` |
@@ -13,7 +13,6 @@
 
 mod agent;
 mod driver;
-mod entry;
 pub mod events;
 pub mod mcs;
 mod receipt_ack;

@@ -17,6 +17,8 @@ pub mod answer;
 pub mod body;
 pub mod connection;
 pub mod delivery;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gateway;
 pub mod h2;
 pub mod interceptor;

@@ -134,7 +134,7 @@ impl<'a> ErrorKind<'a> {
         match self {
             Self::Service(ServiceError::Problem(problem)) => add_headers_of_problem(problem, status, headers),
             Self::Service(ServiceError::Store(
-                StoreError::Unavailable | StoreError::Busy | StoreError::Unreadable,
+                StoreError::Unavailable | StoreError::Busy | StoreError::Moved | StoreError::Unreadable,
             ))
             | Self::Service(ServiceError::MemoryLow)
             | Self::Gateway(GatewayError::Busy) => {

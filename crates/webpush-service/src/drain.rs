@@ -6,7 +6,7 @@ use crate::session_registry::SessionRegistry;
 use close_schedule::CloseSchedule;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use webpush_core::env::Env;
 
@@ -19,15 +19,12 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 /// Starts the shutdown, and waits for every [`Draining`] to be dropped.
 pub struct Drain {
     begun: watch::Sender<Option<CloseSchedule>>,
-    alive: mpsc::Sender<()>,
-    all_dropped: mpsc::Receiver<()>,
 }
 
 /// Notifies a task of shutdown. The shutdown waits until all clones are dropped.
 #[derive(Clone)]
 pub struct Draining {
     begun: watch::Receiver<Option<CloseSchedule>>,
-    _alive: mpsc::Sender<()>,
 }
 
 /// When the sessions of one connection are closed during shutdown: all at the same time.
@@ -39,8 +36,7 @@ pub struct CloseDeadline {
 
 impl Default for Drain {
     fn default() -> Self {
-        let (alive, all_dropped) = mpsc::channel(1);
-        Self { begun: watch::Sender::new(None), alive, all_dropped }
+        Self { begun: watch::Sender::new(None) }
     }
 }
 
@@ -48,20 +44,19 @@ impl Drain {
     /// Creates a handle for a task that the shutdown waits for.
     #[must_use]
     pub fn draining(&self) -> Draining {
-        Draining { begun: self.begun.subscribe(), _alive: self.alive.clone() }
+        Draining { begun: self.begun.subscribe() }
     }
 
     /// Begins the shutdown, and waits for all tasks. Sessions are closed spread over `window`.
     ///
     /// Returns false if some have not finished within [`GRACE`] after the window.
-    pub async fn finish(mut self, env: &Env, registry: &SessionRegistry, window: Duration) -> bool {
+    pub async fn finish(self, env: &Env, registry: &SessionRegistry, window: Duration) -> bool {
         // Without random bytes the sessions are still spread.
         let first = env.random().map_or(0, u64::from_ne_bytes);
         self.begun.send_replace(Some(CloseSchedule::new(Instant::now(), window, first)));
         // WebSocket sessions wait only for the registry.
         registry.wake_websockets();
-        drop(self.alive);
-        timeout(window + GRACE, self.all_dropped.recv()).await.is_ok()
+        timeout(window + GRACE, self.begun.closed()).await.is_ok()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::service::Service;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use webpush_core::env::{Env, MonotonicTime};
 use webpush_core::id::{InboxId, Position};
 use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
@@ -23,6 +24,8 @@ const MESSAGES: usize = 500;
 ///
 /// At most once in [`PERIOD`]. More often would be more exact, and write a row for each connected agent.
 const RECORDS_PER_LIMIT: u32 = 60;
+/// A wall clock that differs from the monotonic one by more has jumped.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(3600);
 
 /// Starts the removal of idle inboxes, which runs until it is aborted.
 #[must_use]
@@ -32,12 +35,24 @@ pub fn start(service: Arc<Service>) -> JoinHandle<()> {
 
 /// Removes idle inboxes periodically. Never returns.
 ///
-/// The first run is one period after the start, so that agents can reconnect after a long downtime.
-async fn run(service: &Service) {
+/// The first run is one period after the start, so that agents can reconnect after a long downtime. There is none after the
+/// wall clock has jumped: a removed inbox is lost, and one that is kept for too long is not. For callers that run tasks
+/// themselves; others call [`start`].
+pub async fn run(service: &Service) {
     let mut reported = (0, 0);
     let mut next_record = service.now();
+    let start = ClockReading::new(service.env());
     loop {
         tokio::time::sleep(PERIOD).await;
+        let jump = start.jump_until(&ClockReading::new(service.env()));
+        if jump > CLOCK_TOLERANCE {
+            tracing::warn!(
+                jump_seconds = jump.as_secs(),
+                "the wall clock has jumped since the start: no idle inbox is removed; correct the clock, then restart the server"
+            );
+            reported = report_drops(service, reported);
+            continue;
+        }
         let now = service.now();
         if next_record <= now {
             next_record = now.after(service.limits.load().idle.unused / RECORDS_PER_LIMIT);
@@ -52,6 +67,24 @@ async fn run(service: &Service) {
             Err(error) => tracing::warn!(%error, "cannot remove idle inboxes; retrying in an hour"),
         }
         reported = report_drops(service, reported);
+    }
+}
+
+/// Both clocks at one moment.
+struct ClockReading {
+    wall: Timestamp,
+    monotonic: MonotonicTime,
+}
+
+impl ClockReading {
+    fn new(env: &Env) -> Self {
+        Self { wall: env.now(), monotonic: env.monotonic() }
+    }
+
+    /// Returns by how much more or less the wall clock has advanced than the monotonic one.
+    fn jump_until(&self, later: &Self) -> Duration {
+        let expected = self.wall.after(later.monotonic.since(self.monotonic));
+        expected.until(later.wall).max(later.wall.until(expected))
     }
 }
 
@@ -99,7 +132,7 @@ async fn remove_slice(service: &Service, idle: Vec<InboxId>, check: IdleCheck) -
             continue;
         }
         if page.more {
-            removed += usize::from(service.remove_inbox(inbox).await?.is_some());
+            removed += usize::from(service.remove_idle(inbox, check).await?.is_some());
             continue;
         }
         messages += page.entries.len();
@@ -140,8 +173,12 @@ mod tests {
     use crate::sealing_cipher::Aes256GcmSiv;
     use crate::service::Setup;
     use crate::session_registry::TransportKind;
+    use crate::system::SystemEntropy;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::time::Instant;
     use webpush_core::capability::{KeyId, Keyring};
+    use webpush_core::env::Clock;
     use webpush_core::inbox::{Inbox, Owner};
     use webpush_store::memory::MemoryStore;
 
@@ -149,8 +186,13 @@ mod tests {
     const CREATED: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     async fn service(inboxes: u8) -> Arc<Service> {
+        service_in(crate::system::env(), inboxes).await
+    }
+
+    async fn service_in(env: Env, inboxes: u8) -> Arc<Service> {
         let keyring = Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), [1; 32])]).unwrap();
-        let service = Service::new(Setup::new(MemoryStore::default(), keyring, "https://push.example"));
+        let setup = Setup::new(MemoryStore::default(), keyring, "https://push.example");
+        let service = Service::new(Setup { env, ..setup });
         let create =
             |n| Op::CreateInbox(Inbox { id: id(n), owner: Owner::Agent, created: CREATED, key: KeyId(1) });
         service.commit((0..inboxes).map(create).collect(), Durability::Durable).await.unwrap();
@@ -159,6 +201,38 @@ mod tests {
 
     fn id(n: u8) -> InboxId {
         InboxId::from_bytes([n; 16])
+    }
+
+    /// Paused time, and a wall clock that can jump.
+    struct JumpingClock {
+        start: Instant,
+        wall_start_millis: AtomicU64,
+    }
+
+    impl Clock for JumpingClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.wall_start_millis.load(Ordering::Relaxed)).after(self.start.elapsed())
+        }
+
+        fn monotonic(&self) -> MonotonicTime {
+            MonotonicTime::since_start(self.start.elapsed())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_removed_while_the_wall_clock_is_wrong() {
+        let wall_start_millis = AtomicU64::new(CREATED.as_millis());
+        let clock = Arc::new(JumpingClock { start: Instant::now(), wall_start_millis });
+        let service = service_in(Env::new(Arc::clone(&clock) as _, Arc::new(SystemEntropy)), 1).await;
+        let removing = start(Arc::clone(&service));
+        tokio::time::sleep(PERIOD / 2).await;
+        clock.wall_start_millis.store(CREATED.after(61 * DAY).as_millis(), Ordering::Relaxed);
+        tokio::time::sleep(12 * PERIOD).await;
+        assert!(service.inbox(id(0)).await.unwrap().is_some(), "the clock is wrong");
+        clock.wall_start_millis.store(CREATED.as_millis(), Ordering::Relaxed);
+        tokio::time::sleep(DAY + PERIOD).await;
+        assert!(service.inbox(id(0)).await.unwrap().is_none(), "it has been idle for a day");
+        removing.abort();
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@
 //! | the effects of each commit | `service::commit_observer` |
 //! | the publish path of a message; its receipt subscription | [`publish`]; `publish::receipt_subscription` |
 //! | open sessions, and their notification of new messages | [`session_registry`] |
+//! | an entry that waits for its connection | [`queued_entry`] |
 //! | reading again after notices of other nodes were lost | [`catch_up`] |
 //! | settling, expiry, removal of idle inboxes | [`settling`], [`sweep`], [`idle`] |
 //! | removal of inboxes and subscriptions on request | `removal` |
@@ -53,6 +54,7 @@ pub mod otlp;
 pub mod p256;
 pub mod page_memory;
 pub mod publish;
+pub mod queued_entry;
 pub mod rate_limits;
 pub mod readiness;
 mod removal;
@@ -65,6 +67,7 @@ pub mod shared_keys;
 pub mod subscribe_tokens;
 pub mod sweep;
 pub mod system;
+mod threads;
 pub mod trace;
 pub mod vapid_cache;
 pub mod work_turns;

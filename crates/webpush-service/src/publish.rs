@@ -81,7 +81,8 @@ pub async fn accept(
     if let Some(sender) = &sender {
         service.rate_limits.load().charge(client, PushStage::Authenticated(sender.key()))?;
     }
-    let receipts = receipt_subscription::requested(service, client, &request, now).await?;
+    let receipts =
+        receipt_subscription::requested(service, client, &request, subscription.agent, now).await?;
     let Acceptance { draft, retention, ttl } = {
         let limits = service.limits.load();
         let context = AcceptContext {

@@ -12,7 +12,7 @@ use webpush_core::receipt::Receipt;
 use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
-use webpush_store::{Applied, Durability, Op, RemovalResult, StoreError};
+use webpush_store::{Applied, Durability, IdleCheck, Op, RemovalResult, StoreError};
 
 /// Maximum number of entries that a step ends.
 const SLICE: usize = 500;
@@ -43,6 +43,18 @@ impl Service {
     pub async fn remove_inbox(&self, inbox: InboxId) -> Result<Option<RemovalResult>, StoreError> {
         let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
         self.remove(&scope, Op::RemoveInbox(inbox)).await
+    }
+
+    /// Removes an idle inbox with all that it has; `None` if its agent has come back.
+    ///
+    /// Messages that were canceled before that stay so.
+    pub(crate) async fn remove_idle(
+        &self,
+        inbox: InboxId,
+        check: IdleCheck,
+    ) -> Result<Option<RemovalResult>, StoreError> {
+        let scope = Scope { inbox, subscription: None, min_urgency: Urgency::VeryLow };
+        self.remove(&scope, Op::RemoveIdle(inbox, check)).await
     }
 
     /// Cancels the messages of a subscription but a few, before a commit that removes it.
@@ -213,6 +225,17 @@ mod tests {
         let steps = std::mem::take(&mut *steps.0.lock().unwrap());
         assert!(steps.iter().all(|ended| *ended <= SLICE), "{steps:?}");
         assert_eq!(steps.iter().sum::<usize>(), 4000);
+    }
+
+    /// An agent that comes back while its messages are canceled keeps its subscriptions.
+    #[tokio::test]
+    async fn an_agent_that_comes_back_is_not_removed() {
+        let (service, _, _handle) = filled(3000).await;
+        let now = Timestamp::from_millis(1).after(std::time::Duration::from_secs(100_000_000));
+        let limits = service.limits.load().idle;
+        service.commit(vec![Op::Touch(AGENT, now)], Durability::Durable).await.unwrap();
+        assert_eq!(service.remove_idle(AGENT, IdleCheck { now, limits }).await, Ok(None));
+        assert!(service.subscription(AGENT, subscription(1)).await.unwrap().is_some());
     }
 
     /// A process that ends in between leaves an inbox that can be removed.

@@ -30,10 +30,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use webpush_core::capability::{Capability, KeyId, Keyring};
 use webpush_core::env::{EntropyError, Env, MonotonicTime};
-use webpush_core::id::{EntryRef, MessageId};
+use webpush_core::id::{EntryRef, InboxId, MessageId};
 use webpush_core::protocol::autopush::Versions;
 use webpush_core::session::Scope;
 use webpush_core::time::Timestamp;
+use webpush_store::postgres::ClusterNode;
+use webpush_store::statistics::CellStatistics;
 use webpush_store::{Applied, Backend, Durability, Notice, Op, Store as _, StoreError};
 
 /// A running service.
@@ -262,10 +264,42 @@ impl Service {
         self.env.random()
     }
 
+    /// Lists the databases of the store, if it has several.
+    #[must_use]
+    pub fn cells(&self) -> Vec<CellStatistics> {
+        let cells = self.statistics().and_then(|store| store.cluster).map(|cluster| cluster.cells);
+        cells.filter(|cells| cells.len() > 1).unwrap_or_default()
+    }
+
+    /// Returns the ID of a new inbox.
+    ///
+    /// # Errors
+    /// Fails with [`EntropyError`] if the source of random bytes fails.
+    pub fn new_inbox_id(&self) -> Result<InboxId, EntropyError> {
+        Ok(self.place(InboxId::from_bytes(self.random()?)))
+    }
+
+    /// Returns the ID of a new inbox, made of a random one, in a part of the store that is open.
+    #[must_use]
+    pub fn place(&self, id: InboxId) -> InboxId {
+        self.store.place(id)
+    }
+
+    /// Returns the ID of a new inbox, made of a random one, in the same part of the store as another inbox.
+    pub(crate) fn place_beside(&self, id: InboxId, other: InboxId) -> InboxId {
+        self.store.place_beside(id, other)
+    }
+
     /// Replaces the limits. Open connections keep their timeouts; unchanged rates keep their buckets.
     pub fn replace_limits(&self, limits: Limits) {
         self.rate_limits.store(Arc::new(self.rate_limits.load().with_rates(&limits.rates)));
         self.limits.store(Arc::new(limits));
+    }
+
+    /// Lists the nodes of the cluster, if the store is a database.
+    #[must_use]
+    pub fn cluster_nodes(&self) -> Option<Vec<ClusterNode>> {
+        self.store.cluster_nodes()
     }
 
     /// Sets the broadcast versions, and notifies autopush agents if they changed.

@@ -10,13 +10,13 @@ pub use block_reason::{Availability, BlockReason};
 pub use wakeup::Wakeup;
 
 use crate::metrics::Counters;
+use crate::threads::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::threads::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::trace::{Stage, Traces};
 use block_reason::{pack, unpack};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as InboxSlot;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
@@ -104,13 +104,14 @@ struct InboxSessions {
 /// Most inboxes have one session, which needs no list.
 enum SessionSlots {
     One(Arc<SessionSlot>),
-    Several(Vec<Arc<SessionSlot>>),
+    #[allow(clippy::box_collection, reason = "two words for each inbox instead of three")]
+    Several(Box<Vec<Arc<SessionSlot>>>),
 }
 
 impl SessionSlots {
     fn push(&mut self, slot: Arc<SessionSlot>) {
         match self {
-            Self::One(first) => *self = Self::Several(vec![Arc::clone(first), slot]),
+            Self::One(first) => *self = Self::Several(Box::new(vec![Arc::clone(first), slot])),
             Self::Several(slots) => slots.push(slot),
         }
     }
@@ -163,6 +164,13 @@ impl SessionSlot {
         let state = AtomicU8::new(pack(BlockReason::Nothing, scope.min_urgency));
         let has_inbox = AtomicBool::new(has_inbox);
         Self { scope: *scope, transport, state, has_inbox, pending: Mutex::default() }
+    }
+
+    /// Ends the session if it has this transport.
+    fn supersede(&self, transport: TransportKind) {
+        if self.transport == transport {
+            self.notify(|wakeup| wakeup.superseded = true);
+        }
     }
 
     /// Changes the pending wakeup, and notifies the session.
@@ -221,32 +229,39 @@ impl SessionRegistry {
                 retry_after_seconds: SESSIONS_RETRY_SECONDS,
             });
         }
-        Ok(self.insert(scope, transport, true))
+        Ok(self.insert(SessionSlot::new(scope, transport, true), false))
     }
 
     /// Registers a session of an agent that has one at a time: it supersedes older ones.
     #[must_use]
     pub fn register_exclusive(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
-        self.supersede(scope.inbox, transport);
-        self.insert(scope, transport, true)
+        self.insert(SessionSlot::new(scope, transport, true), true)
     }
 
     /// Registers a session of a new agent, whose inbox is created when it subscribes.
     #[must_use]
     pub fn register_new(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
-        self.insert(scope, transport, false)
+        self.insert(SessionSlot::new(scope, transport, false), false)
     }
 
-    fn insert(self: &Arc<Self>, scope: &Scope, transport: TransportKind, has_inbox: bool) -> SessionHandle {
-        let slot = Arc::new(SessionSlot::new(scope, transport, has_inbox));
-        self.open.add(transport as usize, 1);
-        self.opened.add(transport as usize, 1);
-        match self.shard(scope.inbox).entry(scope.inbox) {
+    /// Adds a session, and ends those of the same transport before it if it supersedes them.
+    fn insert(self: &Arc<Self>, slot: SessionSlot, supersedes: bool) -> SessionHandle {
+        let slot = Arc::new(slot);
+        self.open.add(slot.transport as usize, 1);
+        self.opened.add(slot.transport as usize, 1);
+        match self.shard(slot.scope.inbox).entry(slot.scope.inbox) {
             InboxSlot::Vacant(vacant) => {
                 let slots = SessionSlots::One(Arc::clone(&slot));
                 vacant.insert(InboxSessions { last: Position::START, slots });
             }
-            InboxSlot::Occupied(mut sessions) => sessions.get_mut().slots.push(Arc::clone(&slot)),
+            InboxSlot::Occupied(mut sessions) => {
+                let slots = &mut sessions.get_mut().slots;
+                if supersedes {
+                    // Under the same lock, so that one of two simultaneous ones ends the other.
+                    slots.iter().for_each(|older| older.supersede(slot.transport));
+                }
+                slots.push(Arc::clone(&slot));
+            }
         }
         SessionHandle { registry: Arc::clone(self), slot }
     }
@@ -326,9 +341,13 @@ impl SessionRegistry {
     }
 
     /// Lists the inboxes of a shard that have an open session.
+    ///
+    /// They are in order, so that a simulation can be repeated.
     #[must_use]
     pub(crate) fn inboxes(&self, shard: usize) -> Vec<InboxId> {
-        lock(&self.shards[shard]).keys().copied().collect()
+        let mut inboxes: Vec<_> = lock(&self.shards[shard]).keys().copied().collect();
+        inboxes.sort_unstable();
+        inboxes
     }
 
     /// Determines whether an agent would receive a message of this urgency now.

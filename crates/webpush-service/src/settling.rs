@@ -68,7 +68,9 @@ pub fn start(service: Arc<Service>) -> JoinHandle<()> {
 }
 
 /// Settles queued acknowledgements after a short delay. Never returns.
-async fn run(service: &Service) {
+///
+/// For callers that run tasks themselves; others call [`start`].
+pub async fn run(service: &Service) {
     loop {
         service.settling.filled.notified().await;
         tokio::time::sleep(MAX_DELAY).await;

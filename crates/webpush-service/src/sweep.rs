@@ -32,7 +32,9 @@ pub fn start(service: Arc<Service>) -> JoinHandle<()> {
 }
 
 /// Runs the sweep. Never returns.
-async fn run(service: &Service) {
+///
+/// For callers that run tasks themselves; others call [`start`].
+pub async fn run(service: &Service) {
     let timer = &service.sweep_timer;
     loop {
         timer.wait_until_due(service.env()).await;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{EntryRef, InboxId, MessageId, Position, SubscriptionId};
@@ -140,14 +141,15 @@ impl Connected {
         delivered
     }
 
-    /// Waits until the session delivers messages or ends.
+    /// Waits until the session delivers messages or ends. For tests with paused time.
     async fn next(&mut self) -> Vec<MessageId> {
         loop {
             let delivered = self.receive().await;
             if !delivered.is_empty() || self.end.is_some() {
                 return delivered;
             }
-            std::future::poll_fn(|cx| self.handle.poll_notified(cx)).await;
+            let notified = std::future::poll_fn(|cx| self.handle.poll_notified(cx));
+            timeout(Duration::from_secs(60), notified).await.unwrap();
         }
     }
 }

@@ -44,6 +44,7 @@ pub enum PushEvent {
 
 /// A promised message. Dropping it cancels the push.
 pub struct PromisedMessage {
+    request: Box<Request<()>>,
     url: Result<CapabilityUrl, ClientError>,
     response: PushedResponseFuture,
     origin: String,
@@ -165,17 +166,23 @@ impl PushStream {
             }
             Err(ClientError::protocol(&*self.origin, ProtocolError::ForeignMessage(url.origin())))
         });
-        PromisedMessage { url, response, origin: self.origin.clone() }
+        PromisedMessage { request: Box::new(request), url, response, origin: self.origin.clone() }
     }
 }
 
 impl PromisedMessage {
+    /// Returns the promised request.
+    #[must_use]
+    pub fn request(&self) -> &Request<()> {
+        &self.request
+    }
+
     /// Receives the message.
     ///
     /// # Errors
     /// [`ProtocolError::ForeignMessage`]; otherwise see [`super::Connection::exchange`].
     pub async fn receive(self) -> Result<(CapabilityUrl, FullResponse), ClientError> {
-        let Self { url, response, origin } = self;
+        let Self { url, response, origin, .. } = self;
         let url = url?;
         let work = async { whole(response.await.map_err(|error| broken(&origin, error))?, &origin).await };
         Ok((url, within(RESPONSE_TIMEOUT, &origin, Phase::Exchange, work).await?))

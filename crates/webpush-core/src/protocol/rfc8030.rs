@@ -116,3 +116,22 @@ pub fn message_response(message: &Draft) -> Response<Bytes> {
 pub(super) fn http_date(time: Timestamp) -> Option<HeaderValue> {
     HeaderValue::try_from(time.http_date()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+    #[test]
+    fn wait_zero_reads_the_inbox_before_it_ends() {
+        let wait_mode = |prefer: &'static str| {
+            let headers = HeaderMap::from_iter([(PREFER, HeaderValue::from_static(prefer))]);
+            MonitorRequest::parse(&headers, Timestamp::from_millis(1000)).unwrap().wait_mode
+        };
+        assert_eq!(wait_mode("wait=0"), WaitMode::UntilEmpty);
+        assert_eq!(wait_mode("wait=1"), WaitMode::Until(Timestamp::from_millis(2000)));
+        assert_eq!(wait_mode("respond-async"), WaitMode::Indefinite);
+    }
+}

@@ -61,9 +61,12 @@ fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
     object(&base64url::decode_lenient(part)?)
 }
 
-/// Parses a JSON object. `serde` alone would accept an array too.
+/// Parses a JSON object.
+///
+/// `serde` alone would accept an array too, and bytes that are not UTF-8 in members that are ignored.
 pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
-    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
+    let json = str::from_utf8(json).ok()?;
+    json.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(json).ok())?
 }
 
 #[cfg(test)]
@@ -93,6 +96,14 @@ mod tests {
         }
         for text in ["", ".", "..", "e30", "e30.e30", "e30.e30.x.y", "e30.*.x", "e30.e 30.x"] {
             assert!(Token::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn objects_are_utf_8_also_where_they_are_ignored() {
+        assert!(object::<Claims>(br#"{"exp":1,"other":"x"}"#).is_some());
+        for wrong in [&b"{\"exp\":1,\"other\":\"\x80\"}"[..], b"{\"exp\":1,\"\xff\":2}"] {
+            assert!(object::<Claims>(wrong).is_none(), "{}", wrong.escape_ascii());
         }
     }
 

@@ -124,7 +124,9 @@ impl Session {
 
     /// Creates a session that resumes after a position up to which the agent has received everything.
     ///
-    /// Unacknowledged entries up to that position are redelivered as if they were sent at `now`.
+    /// Unacknowledged entries up to that position are redelivered as if they were sent at `now`. A session that does not
+    /// wait has no redelivery, so it starts at the beginning: the agent may never have received an entry up to there that
+    /// an earlier scope excluded.
     #[must_use]
     pub fn resume(
         scope: Scope,
@@ -134,7 +136,7 @@ impl Session {
         now: Timestamp,
     ) -> Self {
         let mut session = Self::new(scope, wait_mode, redelivery);
-        if after > Position::START {
+        if after > Position::START && wait_mode != WaitMode::UntilEmpty {
             session.progress = Progress::at(after);
             session.commands = Queue::from_iter([Command::Fetch { after }]);
             session.schedule_redelivery(now);
@@ -325,9 +327,13 @@ impl Session {
     }
 
     /// Delivers the entries that have not expired; continues with the inbox if there are none.
+    ///
+    /// TTL 0 messages are offered instead. They look unexpired if the clock is behind that of the node that accepted them.
     fn send(&mut self, pass: Pass, entries: Vec<Entry>, more: bool, now: Timestamp) {
-        let entries: Queue<_> =
-            entries.into_iter().filter(|entry| !entry.is_expired(now)).map(OutboundEntry::Stored).collect();
+        let is_offered =
+            |entry: &Entry| matches!(entry, Entry::Message(message) if message.is_now_or_never());
+        let is_due = |entry: &Entry| !entry.is_expired(now) && !is_offered(entry);
+        let entries: Queue<_> = entries.into_iter().filter(is_due).map(OutboundEntry::Stored).collect();
         if entries.is_empty() {
             self.advance(pass, more, now);
         } else {

@@ -64,8 +64,7 @@ fn update(previous: u64, positions: &[u64]) -> InboxUpdate {
         previous: Position::new(previous),
         last: Position::new(*positions.last().unwrap()),
         entries: positions.iter().map(|p| entry(*p)).collect(),
-        live: Vec::new(),
-        missed: false,
+        ..InboxUpdate::default()
     }
 }
 
@@ -155,6 +154,17 @@ fn r8030_5_2_d_what_has_expired_is_not_sent() {
     let late = NOW.after(Duration::from_secs(3600));
     session.handle(Input::Fetched(page(&[1], false)), late);
     session.handle(Input::Update(update(1, &[2])), late);
+    assert_eq!(commands(&mut session), []);
+}
+
+/// It is offered to the session as well, which would deliver it twice.
+#[test]
+fn a_stored_ttl_0_message_of_a_node_whose_clock_is_ahead_is_not_fetched() {
+    let mut session = indefinite();
+    commands(&mut session);
+    let ahead = NOW.after(Duration::from_secs(30));
+    let stored = stored(1, Draft { accepted: ahead, expires: ahead, ..draft(1) });
+    session.handle(Input::Fetched(Page { entries: vec![stored], ..page(&[1], false) }), NOW);
     assert_eq!(commands(&mut session), []);
 }
 
@@ -264,11 +274,15 @@ fn r8030_6_2_c_what_a_resumed_agent_never_acknowledged_comes_again_when_due() {
 fn resuming_at_the_start_is_like_a_new_session() {
     let mut session = Session::resume(scope(), WaitMode::UntilEmpty, Some(TIMEOUT), Position::START, NOW);
     assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(0)]));
+}
+
+#[test]
+fn r8030_6_2_c_a_session_that_does_not_wait_sends_what_is_before_the_last_entry_of_the_agent() {
     let after = Position::new(7);
     let mut session = Session::resume(scope(), WaitMode::UntilEmpty, Some(TIMEOUT), after, NOW);
-    assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(7)]));
-    session.handle(Input::Fetched(Page { scanned: after, ..Page::default() }), NOW);
-    assert_eq!(commands(&mut session), [Command::Finish(End::Nothing)]);
+    assert_eq!((session.next_deadline(), commands(&mut session)), (None, vec![fetch(0)]));
+    session.handle(Input::Fetched(page(&[3, 9], false)), NOW);
+    assert_eq!(commands(&mut session), deliver(&[3, 9]));
 }
 
 #[test]

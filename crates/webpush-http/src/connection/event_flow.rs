@@ -1,7 +1,7 @@
-//! Server-sent events over HTTP/2, paced by the peer's flow control.
+//! Server-sent events over HTTP/2, paced by the peer's flow control and its socket.
 
 use crate::delivery::events::{EventRequest, EventStream};
-use crate::h2::connection_lifetime::ConnectionLifetime;
+use crate::delivery::server_push::PushConnection;
 use crate::h2::flow::{LEAST_PROGRESS_BYTES, Responder};
 use crate::server::HttpServer;
 use bytes::Bytes;
@@ -12,35 +12,29 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use webpush_service::drain::CloseDeadline;
-use webpush_service::page_memory::PageShare;
 
 /// Serves one request for events until it ends.
 pub(crate) async fn run(
     server: Arc<HttpServer>,
     request: EventRequest,
     mut respond: SendResponse<Bytes>,
-    share: PageShare,
-    close_deadline: CloseDeadline,
-    lifetime: &ConnectionLifetime,
+    connection: PushConnection<'_>,
 ) {
+    let PushConnection { backlog, lifetime, close_deadline, page_share, .. } = connection;
     let (begun, now) = (server.service.monotonic(), server.service.now());
     let patience = server.service.limits.load().timeouts.stall;
-    let (mut head, mut events) = match EventStream::begin(server, request, Some(share), close_deadline).await
-    {
-        Ok(begun) => begun,
-        Err(answer) => return Responder { respond, patience, now }.send(answer).await,
-    };
+    let (mut head, mut events) =
+        match EventStream::begin(server, request, Some(page_share), close_deadline).await {
+            Ok(begun) => begun,
+            Err(answer) => return Responder { respond, patience, now }.send(answer).await,
+        };
     if let Ok(date) = HeaderValue::try_from(now.http_date()) {
         head.headers_mut().insert(DATE, date);
     }
     // The peer has reset the stream or is gone.
     let Ok(mut stream) = respond.send_response(head, false) else { return };
     loop {
-        let part = tokio::select! {
-            _ = poll_fn(|cx| stream.poll_reset(cx)) => return lifetime.record_session_reset(begun, events.server().service.monotonic()),
-            part = events.next() => part,
-        };
+        let Some(part) = unless_reset(&mut stream, events.next()).await else { break };
         let sent = match part {
             Some(part) => send(&mut stream, part, patience).await,
             None => return drop(stream.send_data(Bytes::new(), true)),
@@ -48,6 +42,20 @@ pub(crate) async fn run(
         if sent.is_err() {
             return;
         }
+        // Flow control alone would let the parts of all streams pile up in memory: the peer's windows may be huge.
+        backlog.record_body();
+        if unless_reset(&mut stream, backlog.written()).await.is_none() {
+            break;
+        }
+    }
+    lifetime.record_session_reset(begun, events.server().service.monotonic());
+}
+
+/// Waits for a future; returns `None` if the peer resets the stream before.
+async fn unless_reset<T>(stream: &mut SendStream<Bytes>, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        _ = poll_fn(|cx| stream.poll_reset(cx)) => None,
+        output = future => Some(output),
     }
 }
 
@@ -75,3 +83,6 @@ async fn send(stream: &mut SendStream<Bytes>, mut part: Bytes, patience: Duratio
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

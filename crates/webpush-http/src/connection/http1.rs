@@ -15,7 +15,7 @@ use crate::transport::connections::ConnectionPermit;
 use crate::transport::proxies::DirectPeer;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{Stream, StreamExt as _, unfold};
-use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Request, Response, Version};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -170,10 +170,13 @@ fn check_framing<B>(request: &Request<B>) -> Result<(), Problem> {
         return Err(Problem::HostNotUnique);
     }
     let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
-    if codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
-        return Err(Problem::TransferCoding);
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if is_chunked(coding) => Ok(()),
+        // Several lines are one list, and a body is chunked only once.
+        (Some(_), _) => Err(Problem::TransferCoding),
     }
-    Ok(())
 }
 
 /// Returns the events as frames, until they end or the client has closed its side.
@@ -229,5 +232,8 @@ mod tests {
             let fields = [host, ("transfer-encoding", coding)];
             assert_eq!(check(Version::HTTP_11, &fields), Err(Problem::TransferCoding), "{coding}");
         }
+        let chunked = ("transfer-encoding", "chunked");
+        let twice = check(Version::HTTP_11, &[host, chunked, chunked]);
+        assert_eq!(twice, Err(Problem::TransferCoding), "a list may be in several lines (RFC 9110 §5.3)");
     }
 }

@@ -64,8 +64,13 @@ const LOCAL_ERROR_RESET_STREAMS: usize = 256;
 /// Streams reset by the server that `h2` remembers, so that late frames for them are not errors.
 const REMEMBERED_RESET_STREAMS: usize = 64;
 
-/// Serves a connection until it ends.
-pub(crate) fn serve<S>(
+/// Bytes of the body of one response that `h2` queues beyond what the socket has taken.
+///
+/// By default, and with the windows that a peer may announce, it would queue 400 KiB for each stream.
+const STREAM_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Serves a connection until it ends, over any stream.
+pub fn serve<S>(
     stream: S,
     direct_peer: DirectPeer,
     server: Arc<HttpServer>,
@@ -246,7 +251,8 @@ fn builder() -> h2::server::Builder {
         .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(PENDING_RESET_STREAMS)
         .max_local_error_reset_streams(Some(LOCAL_ERROR_RESET_STREAMS))
-        .max_concurrent_reset_streams(REMEMBERED_RESET_STREAMS);
+        .max_concurrent_reset_streams(REMEMBERED_RESET_STREAMS)
+        .max_send_buffer_size(STREAM_BUFFER_BYTES);
     builder
 }
 
@@ -274,16 +280,7 @@ fn handle<'a>(
                 server_push::run(server, request, session_handle, respond, connection).await
             }
             (RouteOutcome::Events(request), _) => {
-                let server_push::PushConnection { close_deadline, lifetime, page_share, .. } = connection;
-                Box::pin(event_flow::run(
-                    Arc::clone(server),
-                    *request,
-                    respond,
-                    page_share,
-                    close_deadline,
-                    lifetime,
-                ))
-                .await;
+                Box::pin(event_flow::run(Arc::clone(server), *request, respond, connection)).await;
             }
             (RouteOutcome::WebSocket(_), is_head) => {
                 let refusal = server.error_style.answer(&unsupported_upgrade());

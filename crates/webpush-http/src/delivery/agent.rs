@@ -1,6 +1,5 @@
 //! A connected agent: its protocol, its registration, and the entries that wait for its transport.
 
-use super::entry::QueuedEntry;
 use super::timer::Timer;
 use crate::server::HttpServer;
 use std::pin::Pin;
@@ -11,6 +10,7 @@ use webpush_core::id::Position;
 use webpush_core::session::{DeliveryProtocol, Input, Queue};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::page_memory::{PageLease, PageShare};
+use webpush_service::queued_entry::QueuedEntry;
 use webpush_service::service::{SentMessage, Service};
 use webpush_service::session_registry::{BlockReason, SessionHandle};
 use webpush_store::StoreError;
@@ -25,6 +25,8 @@ pub(super) struct Agent<P> {
     pub(super) queue: Queue<QueuedEntry>,
     /// The memory of the page that the queue is from.
     lease: Option<Box<PageLease>>,
+    /// True if the last page was partial.
+    is_scanning: bool,
     timer: Timer,
     /// The source that is polled first. It changes, so that no source starves the others.
     first_source: u8,
@@ -66,8 +68,19 @@ impl<P> Drop for Agent<P> {
 impl<P: DeliveryProtocol> Agent<P> {
     pub(super) fn new(server: Arc<HttpServer>, protocol: P, session_handle: Option<SessionHandle>) -> Self {
         let (queue, lease, timer) = (Queue::default(), None, Timer::default());
-        let (first_source, is_ready, can_end) = (0, false, true);
-        Self { server, protocol, session_handle, queue, lease, timer, first_source, is_ready, can_end }
+        let (is_scanning, first_source, is_ready, can_end) = (false, 0, false, true);
+        Self {
+            server,
+            protocol,
+            session_handle,
+            queue,
+            lease,
+            is_scanning,
+            timer,
+            first_source,
+            is_ready,
+            can_end,
+        }
     }
 
     pub(super) fn service(&self) -> &Service {
@@ -92,7 +105,7 @@ impl<P: DeliveryProtocol> Agent<P> {
 
     /// Reads a page of the inbox, with memory of its connection's share.
     ///
-    /// The client is charged if its scope excludes much of the inbox.
+    /// The client is charged if its scope excludes much of the inbox, and waits if it has read too much.
     pub(super) async fn fetch(
         &mut self,
         after: Position,
@@ -100,9 +113,15 @@ impl<P: DeliveryProtocol> Agent<P> {
         share: Option<&PageShare>,
     ) -> Result<(), StoreError> {
         let Some(session) = self.protocol.session() else { return Ok(()) };
-        let (service, now) = (&self.server.service, self.service().now());
-        let mut lease = match self.lease.take() {
-            // A session with a window may read on while it has a page.
+        let service = &self.server.service;
+        // A session with a window may read on while it has a page. The lease of an empty page is too small for another.
+        let held = self.lease.take().filter(|_| !self.queue.is_empty());
+        // Before it reserves memory, which others need meanwhile.
+        if self.is_scanning {
+            service.wait_for_scan(client).await;
+        }
+        let now = service.now();
+        let mut lease = match held {
             Some(lease) => lease,
             None => Box::new(service.page_memory.reserve(share).await),
         };
@@ -111,6 +130,7 @@ impl<P: DeliveryProtocol> Agent<P> {
             lease.shrink_to(&page.entries);
         }
         self.lease = Some(lease);
+        self.is_scanning = page.is_partial();
         self.handle(Input::Fetched(page).into());
         Ok(())
     }
@@ -119,8 +139,11 @@ impl<P: DeliveryProtocol> Agent<P> {
     ///
     /// Drops it and returns false if the client's network holds too much.
     pub(super) fn charge_page(&mut self, client: &ClientAddr) -> bool {
+        if self.queue.is_empty() {
+            self.lease = None;
+        }
         let service = &self.server.service;
-        let Some(lease) = self.lease.as_mut().filter(|_| !self.queue.is_empty()) else { return true };
+        let Some(lease) = &mut self.lease else { return true };
         let network = service.rate_limits.load().limited_network(client);
         let fits = network.is_none_or(|network| service.page_memory.charge(lease, network));
         if !fits {

@@ -9,7 +9,6 @@
 //! same for all of them.
 
 use super::agent::{Agent, Next};
-use super::entry::QueuedEntry;
 use pin_project_lite::pin_project;
 use std::future::ready;
 use std::ops::ControlFlow;
@@ -18,6 +17,7 @@ use std::task::{Context, Poll};
 use webpush_core::session::{Command, DeliveryProtocol, End, Input, ProtocolCommand};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::page_memory::PageShare;
+use webpush_service::queued_entry::QueuedEntry;
 use webpush_store::StoreError;
 
 type ActionOf<T> = <<T as Transport>::Protocol as DeliveryProtocol>::Action;
@@ -115,41 +115,49 @@ pub(super) struct Driver<T: Transport> {
 
 impl<T: Transport> Driver<T> {
     /// Runs until the transport breaks with an output.
-    pub(super) async fn run(&mut self) -> T::Output {
-        loop {
-            while let Some(work) = self.next_work() {
-                if let ControlFlow::Break(output) = work.await {
+    #[allow(clippy::manual_async_fn, reason = "the future of an `async fn` would store `self` twice")]
+    pub(super) fn run(&mut self) -> impl Future<Output = T::Output> + Send {
+        async move {
+            loop {
+                while let Some(work) = self.next_work() {
+                    if let ControlFlow::Break(output) = work.await {
+                        return output;
+                    }
+                }
+                if !self.may_hold_page() {
+                    let end = self.transport.end(Err(StoreError::Busy), &mut self.agent);
+                    match T::store_future(end).await {
+                        ControlFlow::Break(output) => return output,
+                        ControlFlow::Continue(()) => continue,
+                    }
+                }
+                let flow = match self.wait().await {
+                    Next::Event(event) => self.transport.handle_event(event, &mut self.agent).await,
+                    Next::Entry => T::store_future(self.deliver()).await,
+                    Next::Wakeup => {
+                        self.transport.handle_wakeup(&mut self.agent);
+                        continue;
+                    }
+                    Next::Deadline => {
+                        self.agent.handle(Input::Deadline.into());
+                        continue;
+                    }
+                };
+                if let ControlFlow::Break(output) = flow {
                     return output;
                 }
-            }
-            if !self.may_hold_page() {
-                let end = self.transport.end(Err(StoreError::Busy), &mut self.agent);
-                match T::store_future(end).await {
-                    ControlFlow::Break(output) => return output,
-                    ControlFlow::Continue(()) => continue,
-                }
-            }
-            let flow = match self.wait().await {
-                Next::Event(event) => self.transport.handle_event(event, &mut self.agent).await,
-                Next::Entry => T::store_future(self.deliver()).await,
-                Next::Wakeup => {
-                    self.transport.handle_wakeup(&mut self.agent);
-                    continue;
-                }
-                Next::Deadline => {
-                    self.agent.handle(Input::Deadline.into());
-                    continue;
-                }
-            };
-            if let ControlFlow::Break(output) = flow {
-                return output;
             }
         }
     }
 
     /// Returns false if the agent does not take its page at once, and its network holds too many.
     fn may_hold_page(&mut self) -> bool {
-        self.transport.is_ready() || self.agent.charge_page(self.transport.client())
+        self.transport.is_ready() || self.charge_page()
+    }
+
+    /// Charges the page that waits to the client; false if its network holds too many.
+    pub(super) fn charge_page(&mut self) -> bool {
+        self.agent.charge_page(self.transport.client())
     }
 
     /// Waits for something to do.

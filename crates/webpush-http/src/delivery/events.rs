@@ -5,7 +5,6 @@
 
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
-use super::entry::QueuedEntry;
 use super::{DeliveryRequest, receipt_ack};
 use crate::answer::Answer;
 use crate::resources::cors;
@@ -23,6 +22,7 @@ use webpush_core::session::{End, Input, Session};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::CloseDeadline;
 use webpush_service::page_memory::PageShare;
+use webpush_service::queued_entry::QueuedEntry;
 use webpush_service::service::SentMessage;
 use webpush_service::session_registry::SessionHandle;
 use webpush_store::StoreError;
@@ -113,8 +113,13 @@ impl EventStream {
             ControlFlow::Break(Pause::End(end)) => {
                 Err(exposed(driver.transport.request.ending(end, &driver.agent.server)))
             }
-            ControlFlow::Continue(()) | ControlFlow::Break(Pause::Part(_)) => {
+            // The page waits until the preamble is written.
+            ControlFlow::Continue(()) | ControlFlow::Break(Pause::Part(_)) if driver.charge_page() => {
                 Ok((driver.transport.head(), Self(driver)))
+            }
+            ControlFlow::Continue(()) | ControlFlow::Break(Pause::Part(_)) => {
+                let busy = Err(StoreError::Busy);
+                Err(exposed(driver.transport.request.ending(busy, &driver.agent.server)))
             }
         }
     }
@@ -139,7 +144,12 @@ impl EventStream {
         }
         transport.quiet_until = Instant::now() + KEEP_ALIVE_INTERVAL;
         match self.0.run().await {
-            Pause::Part(part) => Some(part),
+            // The rest of the page waits until this part is written.
+            Pause::Part(part) if self.0.charge_page() => Some(part),
+            Pause::Part(_) => {
+                self.0.transport.stage = Stage::Over;
+                None
+            }
             Pause::End(end) => {
                 self.0.transport.stage = Stage::Over;
                 // After any other end, the agent learns the reason with its next request.

@@ -2,7 +2,6 @@
 
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
-use super::entry::QueuedEntry;
 use super::session_handle::find;
 use super::socket::{Io, Socket};
 use crate::server::HttpServer;
@@ -20,6 +19,7 @@ use webpush_core::protocol::chromium::{McsAction, McsClose, McsConnection, McsIn
 use webpush_core::session::End;
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
+use webpush_service::queued_entry::QueuedEntry;
 use webpush_service::session_registry::TransportKind;
 use webpush_store::StoreError;
 
@@ -285,3 +285,6 @@ fn refuse(error: StoreError, agent: &mut Agent<McsConnection>) {
     agent.queue.clear();
     agent.handle(McsInput::Close);
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,6 @@ mod push;
 use super::DeliveryRequest;
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
-use super::entry::QueuedEntry;
 use crate::answer::Answer;
 use crate::h2::connection_lifetime::ConnectionLifetime;
 use crate::h2::flow::Responder;
@@ -25,6 +24,7 @@ use webpush_core::session::{End, Input, Session};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::CloseDeadline;
 use webpush_service::page_memory::PageShare;
+use webpush_service::queued_entry::QueuedEntry;
 use webpush_service::session_registry::SessionHandle;
 use webpush_store::StoreError;
 

@@ -4,7 +4,6 @@ mod frames;
 
 use super::agent::Agent;
 use super::driver::{Driver, Transport};
-use super::entry::QueuedEntry;
 use super::session_handle::{find, register_new};
 use super::socket::{Io, Socket};
 use crate::problem::ServiceError;
@@ -29,6 +28,7 @@ use webpush_core::websocket::{Violation, WebSocketMessage, WebSocketReader};
 use webpush_service::client_addr::ClientAddr;
 use webpush_service::drain::Draining;
 use webpush_service::metrics::ClosedBy;
+use webpush_service::queued_entry::QueuedEntry;
 use webpush_service::service::Service;
 use webpush_service::session_registry::TransportKind;
 use webpush_store::StoreError;
@@ -351,7 +351,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> WebSocket<S> {
             None => Ok(None),
         };
         let new = || {
-            let id = names::new_agent(service.random()?);
+            let id = service.place(names::new_agent(service.random()?));
             Ok((id, register_new(service, id, TransportKind::Autopush)))
         };
         let identified = match found {

@@ -29,6 +29,8 @@ struct Queue {
     unwritten: usize,
     /// A body was queued since everything was written.
     body_unwritten: bool,
+    /// How often everything was written.
+    writes: u64,
     /// Pushes in flight.
     in_flight: usize,
     /// Concurrent pushes that the peer permits.
@@ -42,7 +44,7 @@ struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { unwritten: 0, body_unwritten: false, in_flight: 0, limit: usize::MAX, parent: 0 }
+        Self { unwritten: 0, body_unwritten: false, writes: 0, in_flight: 0, limit: usize::MAX, parent: 0 }
     }
 }
 
@@ -81,17 +83,24 @@ impl WriteBacklog {
         }
     }
 
-    /// Records that the last part of a body was queued. `h2` must be polled afterwards.
+    /// Records that a part of a body was queued, after which the session waits.
+    ///
+    /// `h2` must be polled afterwards.
     pub fn record_body(&self) {
         self.queue().body_unwritten = true;
     }
 
-    /// Waits until everything queued was written.
+    /// Waits until everything was written that is queued now.
     pub async fn written(&self) {
+        let before = self.queue().writes;
         loop {
             let relieved = self.relieved.notified();
-            if self.queue().is_written() {
-                return;
+            {
+                let queue = self.queue();
+                // Another session may have queued more since.
+                if queue.is_written() || queue.writes != before {
+                    return;
+                }
             }
             relieved.await;
         }
@@ -106,6 +115,7 @@ impl WriteBacklog {
             let written = !full && !queue.is_written();
             if written {
                 (queue.unwritten, queue.body_unwritten) = (0, false);
+                queue.writes += 1;
             }
             raised || written
         };
@@ -179,5 +189,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredIo<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::poll;
+    use std::pin::pin;
+
+    #[tokio::test]
+    async fn no_more_pushes_are_in_flight_than_the_peer_permits() {
+        let backlog = WriteBacklog::default();
+        backlog.record_poll(1);
+        let first = backlog.admit(1).await;
+        let mut second = pin!(backlog.admit(1));
+        assert!(poll!(second.as_mut()).is_pending());
+        drop(first);
+        let second = poll!(second.as_mut());
+        assert!(second.is_ready());
+        let mut third = pin!(backlog.admit(1));
+        assert!(poll!(third.as_mut()).is_pending());
+        backlog.record_poll(2);
+        assert!(poll!(third.as_mut()).is_ready());
     }
 }

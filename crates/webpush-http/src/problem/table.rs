@@ -35,7 +35,7 @@ pub(super) fn describe(error: ErrorKind<'_>, vapid_status: VapidErrorStatus) -> 
     match error {
         ErrorKind::Service(ServiceError::Problem(problem)) => of_problem(problem, vapid_status),
         ErrorKind::Service(ServiceError::Store(
-            StoreError::Unavailable | StoreError::Busy | StoreError::Unreadable,
+            StoreError::Unavailable | StoreError::Busy | StoreError::Moved | StoreError::Unreadable,
         )) => Description::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Some(201),

@@ -63,7 +63,7 @@ async fn create(
 ) -> Result<DeviceCredentials, ServiceError> {
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().charge_registration(caller.client)?;
-    let credentials = DeviceCredentials::from_random(service.random()?);
+    let credentials = DeviceCredentials::from_random(*service.new_inbox_id()?.as_bytes());
     let (id, created, key) = (credentials.inbox(), service.now(), service.keyring.current());
     let inbox = Inbox { id, owner: Owner::Agent, created, key };
     service.commit_one(Op::CreateInbox(inbox), Durability::Durable).await?;

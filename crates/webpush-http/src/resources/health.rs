@@ -80,8 +80,12 @@ pub async fn answer(service: &Service, check: HealthCheck) -> Answer {
             let (status, mut body) = report(audience, service.check_readiness().await);
             let warnings =
                 [(service.is_full(), FULL), (service.is_damaged(), DAMAGED), (service.memory.is_low(), LOW)];
-            let warnings: Vec<_> =
-                warnings.iter().filter(|(is_due, _)| *is_due).map(|(_, text)| *text).collect();
+            let mut warnings: Vec<String> =
+                warnings.iter().filter(|(is_due, _)| *is_due).map(|(_, text)| (*text).to_owned()).collect();
+            let down = service.cells().into_iter().filter(|cell| !cell.is_up);
+            warnings.extend(
+                down.map(|cell| format!("cell {} is down: requests for its inboxes get 503", cell.name)),
+            );
             if audience == Audience::Admin && !warnings.is_empty() {
                 body["warning"] = warnings.join("; ").into();
             }

@@ -27,7 +27,7 @@ const LONGEST_TEXT: usize = 107;
 
 /// The contents of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ProxyHeader {
+pub(crate) enum ProxyHeader {
     /// The connection is forwarded for this client.
     Client(IpAddr),
     /// The connection is the proxy's own, or the client has no IP address.
@@ -36,7 +36,7 @@ enum ProxyHeader {
 
 /// The length of a header, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HeaderLength {
+pub(crate) enum HeaderLength {
     /// Longer than the bytes so far.
     Longer,
     /// The number of bytes.
@@ -82,7 +82,7 @@ async fn read_bytes(stream: &mut PublicStream) -> Option<Vec<u8>> {
 }
 
 /// Returns the length of the header that starts like this; `None` if it is malformed or too long.
-fn header_length(begun: &[u8]) -> Option<HeaderLength> {
+pub(crate) fn header_length(begun: &[u8]) -> Option<HeaderLength> {
     if begun.starts_with(PROTOCOL_PREFIX) {
         let Some([high, low]) = begun.get(FIXED - 2..FIXED) else {
             return Some(HeaderLength::Longer);
@@ -103,7 +103,7 @@ fn header_length(begun: &[u8]) -> Option<HeaderLength> {
     }
 }
 
-fn parse(header: &[u8]) -> Option<ProxyHeader> {
+pub(crate) fn parse(header: &[u8]) -> Option<ProxyHeader> {
     if header.starts_with(PROTOCOL_PREFIX) {
         let header = v2::Header::try_from(header).ok()?;
         return Some(match (header.command, header.addresses) {

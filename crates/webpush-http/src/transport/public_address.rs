@@ -4,6 +4,7 @@ use crate::transport::socket::PublicListener;
 use crate::transport::{bind, unix_socket};
 use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -78,7 +79,7 @@ impl FromStr for PublicAddress {
             let (host, port) = address.strip_suffix('/').unwrap_or(address).rsplit_once(':')?;
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
             // The end of an IPv6 address could be the port.
-            let is_host = bare.is_some() || !host.contains([':', '/', '@']);
+            let is_host = bare.map_or_else(|| !host.contains([':', '/', '@']), is_ipv6);
             let host = bare.unwrap_or(host);
             let port = port.parse().ok().filter(|_| is_host && !host.is_empty())?;
             Some(Self::Tcp { tls: scheme == "https://", host: host.to_owned(), port })
@@ -89,6 +90,13 @@ impl FromStr for PublicAddress {
             )
         })
     }
+}
+
+/// Returns true for an IPv6 address, which may have a zone (RFC 4007 §11).
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, ""));
+    address.parse::<Ipv6Addr>().is_ok()
+        && zone.bytes().all(|byte| byte.is_ascii_graphic() && !b"[]/@".contains(&byte))
 }
 
 impl fmt::Display for PublicAddress {
@@ -128,6 +136,8 @@ mod tests {
             "http://:80",
             "http://::1:80",
             "http://[]:80",
+            "http://[a/b]:80",
+            "http://[a@b]:80",
             "http://a:65536",
             "http://a/b:80",
             "http://u@a:80",

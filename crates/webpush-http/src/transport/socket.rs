@@ -32,7 +32,9 @@ impl PublicListener {
                 let (stream, address) = listener.accept().await?;
                 (PublicStream::Tcp(stream), Peer::Address(ClientAddr::new(address.ip())))
             }
-            Self::Unix(listener, _) => (PublicStream::Unix(listener.accept().await?.0), Peer::UnixProxy),
+            Self::Unix(listener, _) => {
+                (PublicStream::Unix(Box::new(listener.accept().await?.0)), Peer::UnixProxy)
+            }
         })
     }
 }
@@ -58,9 +60,10 @@ impl Peer {
 
 /// The stream of a connection.
 #[derive(Debug)]
-pub(super) enum PublicStream {
+pub(crate) enum PublicStream {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    /// Boxed, because it is rare, and the enum is then as small as a TCP stream.
+    Unix(Box<UnixStream>),
 }
 
 impl PublicStream {
@@ -77,7 +80,7 @@ impl PublicStream {
         match self {
             Self::Tcp(stream) => stream.peek(buffer).await,
             Self::Unix(stream) => {
-                let peek = || Ok(rustix::net::recv(stream, &mut *buffer, rustix::net::RecvFlags::PEEK)?.1);
+                let peek = || Ok(rustix::net::recv(&**stream, &mut *buffer, rustix::net::RecvFlags::PEEK)?.1);
                 stream.async_io(Interest::READABLE, peek).await
             }
         }
@@ -92,7 +95,7 @@ impl AsyncRead for PublicStream {
     ) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
         }
     }
 }
@@ -101,7 +104,7 @@ impl AsyncWrite for PublicStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
         }
     }
 
@@ -112,7 +115,7 @@ impl AsyncWrite for PublicStream {
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Unix(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -124,14 +127,14 @@ impl AsyncWrite for PublicStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }
@@ -144,7 +147,7 @@ mod tests {
     #[tokio::test]
     async fn peeked_bytes_of_a_unix_socket_are_read_again() {
         let (mut proxy, stream) = UnixStream::pair().unwrap();
-        let mut socket = PublicStream::Unix(stream);
+        let mut socket = PublicStream::Unix(Box::new(stream));
         let mut peeked = [0; 8];
         let (length, written) = tokio::join!(socket.peek(&mut peeked), proxy.write_all(b"PROXY"));
         written.unwrap();

@@ -78,11 +78,12 @@ impl Exposition<'_> {
         name: &str,
         help: &str,
         label: &'static str,
-        numbers: impl Iterator<Item = (&'static str, u64)>,
+        numbers: impl Iterator<Item = (impl AsRef<str>, u64)>,
     ) -> fmt::Result {
         let mut metric = self.begin(name, help, None, MetricType::Counter)?;
         for (value, number) in numbers {
-            metric.encode_family(&[(label, value)])?.encode_counter::<NoLabelSet, _, u64>(&number, None)?;
+            let set = [(label, value.as_ref())];
+            metric.encode_family(&set)?.encode_counter::<NoLabelSet, _, u64>(&number, None)?;
         }
         Ok(())
     }
@@ -121,11 +122,11 @@ impl Exposition<'_> {
         name: &str,
         help: &str,
         label: &'static str,
-        numbers: impl Iterator<Item = (&'static str, u64)>,
+        numbers: impl Iterator<Item = (impl AsRef<str>, u64)>,
     ) -> fmt::Result {
         let mut metric = self.begin(name, help, None, MetricType::Gauge)?;
         for (value, number) in numbers {
-            metric.encode_family(&[(label, value)])?.encode_gauge(&signed(number))?;
+            metric.encode_family(&[(label, value.as_ref())])?.encode_gauge(&signed(number))?;
         }
         Ok(())
     }
@@ -145,6 +146,22 @@ impl Exposition<'_> {
     ) -> fmt::Result {
         let metric = self.begin(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         histogram(metric, times, per_second)
+    }
+
+    /// Encodes histograms of times by one label.
+    pub(super) fn times_by<'t>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        times: impl Iterator<Item = (&'t str, &'t Distribution)>,
+        per_second: f64,
+    ) -> fmt::Result {
+        let mut metric = self.begin(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (value, times) in times {
+            histogram(metric.encode_family(&[(label, value)])?, times, per_second)?;
+        }
+        Ok(())
     }
 
     /// Encodes a histogram of numbers without a unit.

@@ -2,6 +2,7 @@
 
 use super::exposition::Exposition;
 use std::fmt;
+use webpush_store::statistics::CellStatistics;
 use webpush_store::{ClusterStatistics, Statistics};
 
 /// Units per second of the store's histograms.
@@ -71,7 +72,17 @@ pub(super) fn encode(out: &mut Exposition<'_>, store: &Statistics) -> fmt::Resul
 }
 
 fn encode_cluster(out: &mut Exposition<'_>, cluster: &ClusterStatistics) -> fmt::Result {
-    let ClusterStatistics { nodes, leads, listens, gaps, waiting_notices, notices } = cluster;
+    let ClusterStatistics {
+        nodes,
+        leads,
+        listens,
+        gaps,
+        waiting_notices,
+        differing_nodes,
+        standbys,
+        notices,
+        cells,
+    } = cluster;
     out.gauge("cluster_nodes", "Nodes of the cluster that are alive, as this one sees it.", *nodes)?;
     out.flag("cluster_leader", "1 if this node expires messages and removes idle inboxes.", *leads)?;
     out.counter(
@@ -84,6 +95,50 @@ fn encode_cluster(out: &mut Exposition<'_>, cluster: &ClusterStatistics) -> fmt:
         "Times when notices to other nodes were dropped. Their sessions read again then.",
         *gaps,
     )?;
+    out.gauge(
+        "cluster_nodes_differing",
+        "Other live nodes with settings that differ from those of this one and must not. The log names them.",
+        *differing_nodes,
+    )?;
+    if let Some(standbys) = standbys {
+        out.gauge(
+            "cluster_standbys",
+            "Connected standbys that commits wait for; with 0, messages are on one disk only, or refused.",
+            *standbys,
+        )?;
+    }
     out.gauge("cluster_notices_waiting", "Notices that wait to be sent to other nodes.", *waiting_notices)?;
-    out.times("cluster_notice", "Seconds from a commit until other nodes were notified.", notices, MICROS)
+    out.times("cluster_notice", "Seconds from a commit until other nodes were notified.", notices, MICROS)?;
+    encode_cells(out, cells)
+}
+
+/// Encodes the metrics of each cell, of which there may be one.
+fn encode_cells(out: &mut Exposition<'_>, cells: &[CellStatistics]) -> fmt::Result {
+    let each = |number: fn(&CellStatistics) -> u64| cells.iter().map(move |cell| (&cell.name, number(cell)));
+    out.gauges(
+        "cell_up",
+        "1 if the last access to the cell succeeded.",
+        "cell",
+        each(|cell| cell.is_up.into()),
+    )?;
+    out.gauges(
+        "cell_open",
+        "1 if new inboxes are created in the cell.",
+        "cell",
+        each(|cell| cell.is_open.into()),
+    )?;
+    out.counters(
+        "cell_outages",
+        "Outages of the cell after a failed access.",
+        "cell",
+        each(|cell| cell.outages),
+    )?;
+    out.gauges("cell_queue_requests", "Commits waiting for the cell.", "cell", each(|cell| cell.waiting))?;
+    out.times_by(
+        "cell_commit",
+        "Seconds from submission of a durable commit until the cell confirmed it.",
+        "cell",
+        cells.iter().map(|cell| (cell.name.as_str(), &cell.commits)),
+        MICROS,
+    )
 }

@@ -21,11 +21,12 @@ pub struct Receipts {
 
 /// Returns the receipt subscription that the sender named, or a new one.
 ///
-/// Returns `None` if no receipt was requested.
+/// A new one is beside `agent`, which gets the message. Returns `None` if no receipt was requested.
 pub(super) async fn requested(
     service: &Service,
     client: &ClientAddr,
     request: &PublishRequest,
+    agent: InboxId,
     now: Timestamp,
 ) -> Result<Option<Receipts>, ServiceError> {
     if !request.wants_receipt {
@@ -35,7 +36,7 @@ pub(super) async fn requested(
         Some(link) => Receipts { inbox: find(service, link).await?, is_new: false },
         None => {
             service.rate_limits.load().charge_receipts(client)?;
-            let id = InboxId::from_bytes(service.random()?);
+            let id = service.place_beside(InboxId::from_bytes(service.random()?), agent);
             let inbox = Inbox { id, owner: Owner::Receipts, created: now, key: service.keyring.current() };
             Receipts { inbox, is_new: true }
         }

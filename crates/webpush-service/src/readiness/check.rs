@@ -64,16 +64,13 @@ impl Service {
             return Err(NotReady::StoreSlow);
         }
         let (created, key) = (self.now(), self.keyring.current());
-        let inbox = Inbox { id: PROBE, owner: Owner::Agent, created, key };
+        let id = self.place(PROBE);
+        let inbox = Inbox { id, owner: Owner::Agent, created, key };
         let (sender, receiver) = oneshot::channel();
-        self.submit(
-            vec![Op::CreateInbox(inbox), Op::RemoveInbox(PROBE)],
-            Durability::Durable,
-            move |result| {
-                readiness.probing.store(false, Ordering::Release);
-                drop(sender.send(result.map(drop)));
-            },
-        );
+        self.submit(vec![Op::CreateInbox(inbox), Op::RemoveInbox(id)], Durability::Durable, move |result| {
+            readiness.probing.store(false, Ordering::Release);
+            drop(sender.send(result.map(drop)));
+        });
         match timeout(PROBE_TIMEOUT, receiver).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(_)) | Err(_)) => Err(NotReady::StoreDown),

@@ -15,11 +15,6 @@ use webpush_store::{Detail, Due, IdleCheck, Latest, Snapshot, Statistics, Store 
 /// Steps of one fetch. After these the session looks whether it is still wanted.
 const SCAN_STEPS: usize = 64;
 
-/// Returns true if a page found nothing so far.
-const fn has_more_only(page: &Page) -> bool {
-    page.entries.is_empty() && page.more
-}
-
 // Returning the store's futures directly keeps the callers' futures small.
 #[allow(
     clippy::missing_errors_doc,
@@ -57,7 +52,8 @@ impl Service {
     /// Reads entries of an inbox after a position.
     ///
     /// If many rows are excluded by the scope, the read goes on in steps that take turns with those of other clients, and
-    /// are charged to the client.
+    /// are charged to the client. A page without entries that is not the last one is [`Page::is_partial`]: call
+    /// [`Service::wait_for_scan`] before the next read.
     pub async fn fetch(
         &self,
         client: Option<&ClientAddr>,
@@ -67,10 +63,10 @@ impl Service {
     ) -> Result<Page, StoreError> {
         let page = self.store.fetch(scope, after, now).await?;
         // On the heap, because it is rare.
-        if has_more_only(&page) { Box::pin(self.scan(client, scope, page, now)).await } else { Ok(page) }
+        if page.is_partial() { Box::pin(self.scan(client, scope, page, now)).await } else { Ok(page) }
     }
 
-    /// Continues a read that found nothing so far.
+    /// Continues a read that found nothing so far, while the rate of the client permits it.
     async fn scan(
         &self,
         client: Option<&ClientAddr>,
@@ -79,20 +75,26 @@ impl Service {
         now: Timestamp,
     ) -> Result<Page, StoreError> {
         for _ in 0..SCAN_STEPS {
-            if !has_more_only(&page) {
+            let is_refused =
+                || client.is_some_and(|client| self.rate_limits.load().charge_scan(client).is_err());
+            if !page.is_partial() || is_refused() {
                 break;
-            }
-            if let Some(client) = client
-                && let Err(Problem::TooManyRequests { retry_after_seconds, .. }) =
-                    self.rate_limits.load().charge_scan(client)
-            {
-                tokio::time::sleep(Duration::from_secs(retry_after_seconds)).await;
             }
             let turn = self.work_turns.take().await;
             page = self.store.fetch(scope, page.scanned, now).await?;
             turn.end().await;
         }
         Ok(page)
+    }
+
+    /// Charges a step of a read to a client, and waits until its rate permits it.
+    pub async fn wait_for_scan(&self, client: &ClientAddr) {
+        loop {
+            let charged = self.rate_limits.load().charge_scan(client);
+            let Err(Problem::TooManyRequests { retry_after_seconds, .. }) = charged else { return };
+            // Another session of the network may be the first to take the next token.
+            tokio::time::sleep(Duration::from_secs(retry_after_seconds)).await;
+        }
     }
 
     /// Searches for the newest entry of an inbox, in steps that take turns with those of other clients.
@@ -162,3 +164,6 @@ impl Service {
         self.store.statistics()
     }
 }
+
+#[cfg(test)]
+mod tests;

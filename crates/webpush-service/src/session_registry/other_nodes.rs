@@ -19,9 +19,7 @@ impl SessionRegistry {
     pub fn supersede(&self, inbox: InboxId, transport: TransportKind) {
         let shard = self.shard(inbox);
         let sessions = shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter());
-        for older in sessions.filter(|older| older.transport == transport) {
-            older.notify(|wakeup| wakeup.superseded = true);
-        }
+        sessions.for_each(|older| older.supersede(transport));
     }
 
     /// Records that the inbox of a new agent was created.

@@ -203,3 +203,30 @@ fn the_sessions_of_an_inbox_are_bounded() {
     assert!(register().is_ok());
     assert_eq!(registry.session_count(TransportKind::Events), 0);
 }
+
+#[test]
+fn a_message_that_was_dropped_at_once_is_not_announced() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let session = register(&registry);
+    let (message, replaced) = (message(4), None);
+    let (dropped, receipts, receipts_dropped) = (vec![message.entry_ref()], Vec::new(), 0);
+    registry.announce(&[Applied::Appended(AppendResult {
+        message,
+        replaced,
+        dropped,
+        receipts,
+        receipts_dropped,
+    })]);
+    assert!(take(&session).update.is_none());
+}
+
+#[test]
+fn a_notification_between_two_polls_is_not_lost() {
+    let registry: Arc<SessionRegistry> = Arc::default();
+    let session = register(&registry);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(session.poll_notified(&mut cx).is_pending());
+    registry.announce_gap();
+    assert!(session.poll_notified(&mut cx).is_ready());
+    assert!(session.poll_notified(&mut cx).is_pending());
+}

@@ -2,8 +2,8 @@
 //!
 //! Bits of a message's ID determine its set, where it replaces the oldest message.
 
+use crate::threads::sync::{Mutex, MutexGuard, PoisonError};
 use std::num::NonZeroU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use webpush_core::id::{EntryRef, MessageId, Position};
 use webpush_core::message::{Draft, Message, Outcome};

@@ -386,3 +386,17 @@ fn a_reached_deadline_is_not_repeated_after_the_clock_was_set_back() {
     session.handle(Input::Deadline, due);
     assert_eq!(commands(&mut session), [fetch(64)]);
 }
+
+#[test]
+fn skipped_messages_leave_their_places_in_the_window() {
+    let mut session = Session::windowed(scope(), ACKNOWLEDGEMENT_TIMEOUT);
+    let pages = 2 * SESSION_WINDOW / FETCH_ENTRIES;
+    let positions: Vec<u64> = (1..=(pages * FETCH_ENTRIES) as u64).collect();
+    for positions in positions.chunks(FETCH_ENTRIES) {
+        assert!(matches!(session.next_command(), Some(Command::Fetch { .. })));
+        session.handle(Input::Fetched(page(positions, true)), NOW);
+        while session.next_command().is_some() {}
+        positions.iter().for_each(|_| session.handle(Input::Skipped, NOW));
+        assert!(!session.is_full());
+    }
+}

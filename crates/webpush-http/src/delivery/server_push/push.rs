@@ -1,6 +1,5 @@
 //! One pushed entry: the promised request and its response.
 
-use super::super::entry::QueuedEntry;
 use super::ServerPush;
 use super::confirmation::DeliveryOutcome;
 use crate::answer::Answer;
@@ -11,6 +10,7 @@ use http::Request;
 use http::header::LINK;
 use std::ops::ControlFlow;
 use webpush_core::protocol::server_push;
+use webpush_service::queued_entry::QueuedEntry;
 
 /// A promised entry.
 pub(super) struct Push<'a> {

@@ -34,7 +34,7 @@ pub async fn register(
     service.subscribe_tokens.load().check(caller, &head.headers)?;
     service.rate_limits.load().charge_registration(caller.client)?;
     body.read_or_shed(&head.headers, MOST_BODY_BYTES, &service.memory).await?;
-    let (id, key) = (InboxId::from_bytes(service.random()?), service.keyring.current());
+    let (id, key) = (service.new_inbox_id()?, service.keyring.current());
     let inbox = Inbox { id, owner: Owner::Agent, created: service.now(), key };
     service.commit_one(Op::CreateInbox(inbox), Durability::Durable).await?;
 

@@ -57,7 +57,7 @@ async fn create(
     let agent = match set {
         Some(set) => set,
         None => {
-            let id = InboxId::from_bytes(service.random()?);
+            let id = service.new_inbox_id()?;
             let inbox =
                 Inbox { id, owner: Owner::Agent, created: service.now(), key: service.keyring.current() };
             ops.push(Op::CreateInbox(inbox.clone()));

@@ -81,7 +81,7 @@ fn a_header_has_a_length_that_it_may_not_exceed() {
 
 fn unix_pair() -> (Box<dyn AsyncWrite + Unpin>, PublicStream) {
     let (client, stream) = UnixStream::pair().unwrap();
-    (Box::new(client), PublicStream::Unix(stream))
+    (Box::new(client), PublicStream::Unix(Box::new(stream)))
 }
 
 async fn tcp_pair() -> (Box<dyn AsyncWrite + Unpin>, PublicStream) {

@@ -12,6 +12,7 @@ use webpush_core::message::Draft;
 use webpush_core::receipt::ReceiptStatus;
 use webpush_core::session::Scope;
 use webpush_core::subscription::{Protocol, Subscription};
+use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::Setup;
@@ -81,4 +82,20 @@ async fn d1_withdraw_a_delete_acknowledges_for_an_rfc_8030_agent_and_withdraws_e
         let again = delete(&service, entry).await.unwrap_err();
         assert!(matches!(again, ServiceError::Problem(Problem::NotFound)), "{again:?}");
     }
+}
+
+/// RFC 8030 §5.2.
+#[tokio::test]
+async fn a_message_whose_ttl_has_elapsed_is_not_read_before_the_sweep_ends_it_either() {
+    let (service, entry) = with_message(Protocol::Rfc8030).await;
+    assert_eq!(read(&service, &entry).await.unwrap().status(), StatusCode::OK);
+    let Some(Entry::Message(message)) = service.entry(&entry).await.unwrap() else { panic!("no message") };
+    let (id, accepted, expires) =
+        (MessageId::from_bytes([6; 16]), Timestamp::from_millis(1), Timestamp::from_millis(2));
+    let old = Op::Append(Draft { id, accepted, expires, ..message.draft.clone() });
+    let Applied::Appended(appended) = service.commit_one(old, Durability::Durable).await.unwrap() else {
+        panic!("its subscription exists")
+    };
+    let refused = read(&service, &appended.message.entry_ref()).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::Problem(Problem::NotFound)), "{refused:?}");
 }

@@ -1,26 +1,28 @@
 //! An entry that a session has handed out, until it is sent.
 
+use crate::service::{SentMessage, Service};
 use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::message::{Draft, LIVE_DELIVERY_TIMEOUT, Message};
 use webpush_core::subscription::Subscription;
 use webpush_core::time::Timestamp;
-use webpush_service::service::{SentMessage, Service};
 use webpush_store::StoreError;
 
 /// An entry that waits for the transport.
-pub(super) struct QueuedEntry {
+pub struct QueuedEntry {
     entry: OutboundEntry,
     since: Timestamp,
 }
 
 impl QueuedEntry {
     /// Creates an entry that was handed out at `now`.
-    pub(super) const fn new(entry: OutboundEntry, now: Timestamp) -> Self {
+    #[must_use]
+    pub const fn new(entry: OutboundEntry, now: Timestamp) -> Self {
         Self { entry, since: now }
     }
 
     /// Returns the record for [`Service::record_sent`]; `None` for a receipt.
-    pub(super) fn sent(&self) -> Option<SentMessage> {
+    #[must_use]
+    pub fn sent(&self) -> Option<SentMessage> {
         let message = self.entry.message()?;
         Some(SentMessage { message: message.id, accepted: message.accepted })
     }
@@ -32,7 +34,7 @@ impl QueuedEntry {
     /// # Errors
     ///
     /// [`StoreError`]; the entry may still be wanted.
-    pub(super) async fn render<T>(
+    pub async fn render<T>(
         &self,
         service: &Service,
         render: impl FnOnce(&OutboundEntry, Option<&Subscription>) -> Option<T>,
@@ -51,7 +53,7 @@ impl QueuedEntry {
     ///
     /// While it waited its TTL may have elapsed (RFC 8030 §5.2), or it was replaced (§5.4) or acknowledged elsewhere
     /// (§6.2).
-    pub(super) async fn is_wanted(&self, service: &Service) -> bool {
+    pub async fn is_wanted(&self, service: &Service) -> bool {
         let now = service.now();
         let in_time = |message: &Draft| now <= message.accepted.after(LIVE_DELIVERY_TIMEOUT);
         match &self.entry {
