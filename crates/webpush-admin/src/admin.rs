@@ -104,7 +104,7 @@ pub struct AdminServer {
 struct Admin {
     service: Arc<Service>,
     auth: AdminAuth,
-    /// Locked while the file is written, so only blocking threads may lock it.
+    /// Locked while the file or the database is written, so only blocking threads may lock it.
     broadcasts: Arc<Mutex<BroadcastSources>>,
     keys: KeySource,
     /// Limits store snapshots, which take memory.

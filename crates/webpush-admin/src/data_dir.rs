@@ -6,6 +6,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
+use webpush_store::disk::Disk;
 use webpush_store::embedded::{self, OpenError, Options, RepairReport};
 
 /// Mode bits of the group and of all others.
@@ -51,6 +52,17 @@ pub fn create_store_dir(data_dir: &Path) -> anyhow::Result<()> {
 #[must_use]
 pub fn has_store(data_dir: &Path) -> bool {
     fs::read_dir(data_dir.join(STORE_DIR)).is_ok_and(|mut files| files.next().is_some())
+}
+
+/// Finishes a repair of the store that was interrupted at its end.
+///
+/// # Errors
+/// Fails if the new store cannot be put in place.
+pub fn finish_repair(data_dir: &Path) -> Result<(), OpenError> {
+    if embedded::finish_repair(&data_dir.join(STORE_DIR), &Disk::System)? {
+        tracing::warn!("finished a repair of the store that was interrupted");
+    }
+    Ok(())
 }
 
 /// Repairs the store in a data directory.

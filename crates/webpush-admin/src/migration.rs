@@ -52,7 +52,7 @@ pub fn records(snapshot: Snapshot) -> SourceRecords {
             StoreError::Corrupt | StoreError::Unreadable => {
                 anyhow::anyhow!("{error}: run webpush-server repair first")
             }
-            StoreError::Unavailable | StoreError::Busy | StoreError::Full => error.into(),
+            StoreError::Unavailable | StoreError::Busy | StoreError::Moved | StoreError::Full => error.into(),
         })
     }))
 }

@@ -48,7 +48,8 @@ fn open(admin: &Admin, kind: ArchiveKind) -> Result<ArchiveWriter, AdminError> {
         return Err(AdminError::Conflict(DAMAGED.to_owned()));
     }
     // Locked until the snapshot exists, so that both are of the same moment.
-    let broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut broadcasts = admin.broadcasts.lock().unwrap_or_else(PoisonError::into_inner);
+    broadcasts.refresh().map_err(AdminError::Store)?;
     let snapshot = snapshot(&admin.service, &Detail::EVERYTHING)?;
     let versions = match kind {
         ArchiveKind::Backup => broadcasts.overrides(),

@@ -1,5 +1,6 @@
 //! Serves HTTP/1.1 on a connection.
 
+use super::auth::Access;
 use super::connections::AdminPermit;
 use super::listen::Accepted;
 use super::{Admin, route};
@@ -30,9 +31,11 @@ pub(super) async fn serve(
         let (admin, permit) = (Arc::clone(&admin), &permit);
         async move {
             let (head, body) = request.into_parts();
+            let has_access = admin.auth.check(&head.headers, Access::Read).is_ok();
             let expects_continue = head.headers.contains_key(EXPECT);
             let body = Body::http1(body, admin.service.limits.load().timeouts.body, expects_continue);
-            Ok::<_, Infallible>(permit.connection.handle(route::serve(&admin, &head, body, address)).await)
+            let response = route::serve(&admin, &head, body, address);
+            Ok::<_, Infallible>(permit.connection.handle(has_access, response).await)
         }
     });
     let mut builder = http1::Builder::new();

@@ -10,8 +10,9 @@ const CONNECTIONS: usize = 64;
 
 /// The open connections.
 ///
-/// At the limit, a new connection takes the place of the one that has been without a request for longest. Otherwise
-/// sockets that are only held open would keep health checks out, and an orchestrator would restart the server.
+/// At the limit, a new connection takes the place of the oldest one that handles no request with access. Otherwise
+/// clients without a token, by sockets or requests that they only hold open, would keep health checks out, and an
+/// orchestrator would restart the server.
 pub(super) struct AdminConnections {
     permits: Arc<Semaphore>,
     /// Oldest first.
@@ -21,7 +22,7 @@ pub(super) struct AdminConnections {
 /// One open connection.
 #[derive(Default)]
 pub(super) struct AdminConnection {
-    /// True while a request is handled.
+    /// True while a request with access is handled.
     is_busy: AtomicBool,
     evicted: Notify,
 }
@@ -40,7 +41,9 @@ impl Default for AdminConnections {
 }
 
 impl AdminConnections {
-    /// Takes a permit for a new connection. Waits only while every other connection handles a request.
+    /// Takes a permit for a new connection.
+    ///
+    /// Waits only while every other connection handles a request with access.
     pub(super) async fn admit(self: &Arc<Self>) -> Option<AdminPermit> {
         if self.permits.available_permits() == 0 {
             self.evict();
@@ -51,7 +54,7 @@ impl AdminConnections {
         Some(AdminPermit { all: Arc::clone(self), connection, _permit: permit })
     }
 
-    /// Closes the oldest idle connection.
+    /// Closes the oldest connection that handles no request with access.
     fn evict(&self) {
         let mut open = self.open();
         let idle = open.iter().position(|connection| !connection.is_busy.load(Ordering::Relaxed));
@@ -66,9 +69,9 @@ impl AdminConnections {
 }
 
 impl AdminConnection {
-    /// Handles a request, during which the connection keeps its permit.
-    pub(super) async fn handle<T>(&self, request: impl Future<Output = T>) -> T {
-        self.is_busy.store(true, Ordering::Relaxed);
+    /// Handles a request, during which the connection keeps its permit if the request has access.
+    pub(super) async fn handle<T>(&self, has_access: bool, request: impl Future<Output = T>) -> T {
+        self.is_busy.store(has_access, Ordering::Relaxed);
         let response = request.await;
         self.is_busy.store(false, Ordering::Relaxed);
         response
@@ -89,6 +92,16 @@ impl Drop for AdminPermit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_a_request_with_access_keeps_its_permit() {
+        let connection = AdminConnection::default();
+        for has_access in [true, false] {
+            let is_busy = async { connection.is_busy.load(Ordering::Relaxed) };
+            assert_eq!(connection.handle(has_access, is_busy).await, has_access);
+            assert!(!connection.is_busy.load(Ordering::Relaxed));
+        }
+    }
 
     #[tokio::test]
     async fn a_full_listener_evicts_the_oldest_idle_connection() {

@@ -160,6 +160,10 @@ impl AdminError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Writing to the data directory failed, so the change may be lost; the log has the reason.",
             ),
+            Self::Broadcast(ChangeError::NotStored(_)) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The database cannot be written, so the change may be lost; the log has the reason.",
+            ),
             Self::NoSuch(message) => (StatusCode::NOT_FOUND, *message),
             Self::Conflict(message) => return (StatusCode::CONFLICT, sentence(message)),
             Self::Store(error) => return (StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string())),
@@ -216,6 +220,7 @@ mod tests {
             (AdminError::Broadcast(ChangeError::Full), 409),
             (AdminError::Broadcast(ChangeError::NotSet { is_configured: true }), 404),
             (AdminError::Broadcast(ChangeError::NotWritten(io::Error::other("x"))), 503),
+            (AdminError::Broadcast(ChangeError::NotStored(StoreError::Unavailable)), 503),
             (AdminError::NoSuch("There is none."), 404),
             (AdminError::Conflict("this is taken".into()), 409),
             (AdminError::Store(StoreError::Unavailable), 503),

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use webpush_service::metrics::summary;
 use webpush_service::service::Service;
+use webpush_store::postgres::ClusterNode;
+use webpush_store::statistics::CellStatistics;
 
 /// Number of slowest agents in the status.
 const SLOWEST: usize = 8;
@@ -53,6 +55,31 @@ fn status(service: &Service, not_ready: Option<&str>) -> Value {
         "process": service.metrics.process.summary(),
         "slowest": slowest,
         "trace_seconds": traces.keep().map(|keep| keep.as_secs()),
+        "cells": service.cells().iter().map(cell).collect::<Vec<_>>(),
+        "cluster": service.cluster_nodes().map(|nodes| nodes.iter().map(node).collect::<Vec<_>>()),
         "configuration": {"toml": configuration.toml, "pending_restart": configuration.pending_restart},
+    })
+}
+
+fn cell(cell: &CellStatistics) -> Value {
+    json!({
+        "name": cell.name,
+        "up": cell.is_up,
+        "open": cell.is_open,
+        "outages": cell.outages,
+        "waiting": cell.waiting,
+    })
+}
+
+fn node(node: &ClusterNode) -> Value {
+    json!({
+        "name": node.name,
+        "version": node.version,
+        "self": node.is_self,
+        "alive": node.is_alive,
+        "leads": node.leads,
+        "uptime_ms": millis(node.uptime),
+        "heartbeat_ms": millis(node.heartbeat_age),
+        "differing": node.differing,
     })
 }

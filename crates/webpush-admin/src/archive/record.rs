@@ -131,16 +131,22 @@ fn subscription(line: &SubscriptionLine) -> Result<Subscription, &'static str> {
             );
         }
     };
-    let point = |octets: &Base64Bytes| octets.0.clone().try_into().map(SenderKey);
-    let sender = line.sender.as_ref().map(point).transpose();
     Ok(Subscription {
         agent: InboxId::from_bytes(line.agent.0),
         id: SubscriptionId::from_bytes(line.id.0),
         created: Timestamp::from_millis(line.created),
         key: KeyId(line.key),
-        sender: sender.map_err(|_| "sender is not 65 bytes")?,
+        sender: line.sender.as_ref().map(sender_key).transpose()?,
         protocol,
     })
+}
+
+/// Reads an uncompressed point. Stores may rely on its first byte.
+fn sender_key(Base64Bytes(bytes): &Base64Bytes) -> Result<SenderKey, &'static str> {
+    match <[u8; 65]>::try_from(bytes.as_slice()) {
+        Ok(point @ [4, ..]) => Ok(SenderKey(point)),
+        Ok(_) | Err(_) => Err("sender is not 65 bytes of which the first is 4"),
+    }
 }
 
 fn message_line(message: &Message) -> MessageLine {

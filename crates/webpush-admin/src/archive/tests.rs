@@ -44,7 +44,7 @@ fn records() -> Vec<Record> {
         id: SubscriptionId::from_bytes([number; 16]),
         created: at(6),
         key: KeyId(number),
-        sender: (number == 2).then_some(SenderKey([7; 65])),
+        sender: (number == 2).then_some(SenderKey([4; 65])),
         protocol,
     });
     let parts = [Some(&b"text/\xff\"\\"[..]), Some(b"aes128gcm"), None, Some(b"")];
@@ -241,4 +241,21 @@ fn an_import_skips_existing_inboxes() {
     assert_eq!((all.inboxes, all.messages), (2, 2));
     assert_eq!(added, Counts { inboxes: 1, subscriptions: 0, messages: 0, receipts: 2 });
     assert_eq!((ops.len(), import.keys().len()), (4, 2));
+}
+
+/// Found by fuzzing: in the embedded store, such a key could be read as parameters of a protocol.
+#[test]
+fn senders_that_are_no_uncompressed_points_are_refused() {
+    let line = |sender: &[u8]| {
+        let sender = webpush_core::base64url::encode(sender);
+        let id = webpush_core::base64url::encode([1; 16]);
+        let text = format!(
+            r#"{{"subscription":{{"agent":"{id}","id":"{id}","created":1,"key":1,"sender":"{sender}","protocol":"rfc8030"}}}}"#
+        );
+        serde_json::from_str::<Line>(&text).unwrap().record()
+    };
+    assert!(line(&[4; 65]).is_ok());
+    for wrong in [&[3; 65][..], &[4; 64], &[4; 66], &[]] {
+        assert!(line(wrong).is_err(), "{} bytes", wrong.len());
+    }
 }

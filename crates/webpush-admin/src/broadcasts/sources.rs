@@ -1,32 +1,18 @@
 //! Sources of broadcast versions: the configuration, overridden by versions set at run time.
 
 use super::file;
+use super::overrides::{ChangeError, Overrides};
 use std::io;
-use std::path::{Path, PathBuf};
-use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
+use std::path::Path;
 use webpush_core::protocol::autopush::{Broadcast, Versions};
+use webpush_store::StoreError;
+use webpush_store::postgres::BroadcastTable;
 
 /// The broadcast versions of the configuration and those set at run time.
 #[derive(Debug)]
 pub struct BroadcastSources {
     configured: Versions,
-    /// The content of the file.
-    overrides: Versions,
-    file: PathBuf,
-}
-
-/// The reason a broadcast was not changed.
-#[derive(Debug)]
-pub enum ChangeError {
-    /// The limit on broadcasts is reached.
-    Full,
-    /// The broadcast was not set at run time.
-    NotSet {
-        /// True if the configuration has it.
-        is_configured: bool,
-    },
-    /// The file could not be written or synced.
-    NotWritten(io::Error),
+    overrides: Overrides,
 }
 
 impl BroadcastSources {
@@ -35,8 +21,19 @@ impl BroadcastSources {
     /// # Errors
     /// Fails if the file cannot be read or is invalid.
     pub fn open(data_dir: &Path, configured: Versions) -> anyhow::Result<Self> {
-        let file = data_dir.join(file::NAME);
-        Ok(Self { configured, overrides: file::load(&file)?, file })
+        Ok(Self { configured, overrides: Overrides::in_file(data_dir)? })
+    }
+
+    /// Combines the configuration with the table of a database, which all nodes share.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be used, or if the data directory has a file that is invalid.
+    pub async fn open_shared(
+        table: BroadcastTable,
+        data_dir: &Path,
+        configured: Versions,
+    ) -> anyhow::Result<Self> {
+        Ok(Self { configured, overrides: Overrides::in_table(table, data_dir).await? })
     }
 
     /// Replaces the configuration.
@@ -48,47 +45,42 @@ impl BroadcastSources {
     #[must_use]
     pub fn effective(&self) -> Versions {
         let mut versions = self.configured.clone();
-        versions.extend(self.overrides.clone());
+        versions.extend(self.overrides.versions.clone());
         versions
     }
 
-    /// Sets a version, durably.
+    /// Sets a version, durably. Blocks.
     ///
     /// # Errors
-    /// [`ChangeError::Full`], [`ChangeError::NotWritten`].
+    /// [`ChangeError::Full`], [`ChangeError::NotWritten`], [`ChangeError::NotStored`].
     pub fn set(&mut self, broadcast: Broadcast) -> Result<(), ChangeError> {
-        if self.overrides.len() >= BROADCASTS && !self.overrides.contains_key(broadcast.name()) {
-            return Err(ChangeError::Full);
-        }
-        let mut overrides = self.overrides.clone();
-        broadcast.insert_into(&mut overrides);
-        self.save(overrides)
+        self.overrides.set(broadcast)
     }
 
-    /// Removes a version that was set, durably. The version of the configuration applies again.
+    /// Removes a version that was set, durably. The version of the configuration applies again. Blocks.
     ///
     /// # Errors
-    /// [`ChangeError::NotSet`], [`ChangeError::NotWritten`].
+    /// [`ChangeError::NotSet`], [`ChangeError::NotWritten`], [`ChangeError::NotStored`].
     pub fn unset(&mut self, name: &str) -> Result<(), ChangeError> {
-        let mut overrides = self.overrides.clone();
-        if overrides.remove(name).is_none() {
-            return Err(ChangeError::NotSet { is_configured: self.configured.contains_key(name) });
+        if self.overrides.remove(name)? {
+            Ok(())
+        } else {
+            Err(ChangeError::NotSet { is_configured: self.configured.contains_key(name) })
         }
-        self.save(overrides)
     }
 
     /// Returns the versions that were set at run time.
     #[must_use]
     pub fn overrides(&self) -> Versions {
-        self.overrides.clone()
+        self.overrides.versions.clone()
     }
 
-    fn save(&mut self, overrides: Versions) -> Result<(), ChangeError> {
-        if overrides != self.overrides {
-            file::save(&self.file, &overrides).map_err(ChangeError::NotWritten)?;
-            self.overrides = overrides;
-        }
-        Ok(())
+    /// Reads the versions that other nodes have set. Blocks.
+    ///
+    /// # Errors
+    /// Fails with a [`StoreError`] if the database cannot be read.
+    pub fn refresh(&mut self) -> Result<(), StoreError> {
+        self.overrides.refresh()
     }
 }
 
@@ -103,6 +95,7 @@ pub fn write(data_dir: &Path, overrides: &Versions) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use webpush_core::protocol::autopush::broadcasts::BROADCASTS;
 
     fn versions(pairs: &[(&str, &str)]) -> Versions {
         pairs.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect()
@@ -144,7 +137,8 @@ mod tests {
     fn the_number_of_broadcasts_is_limited() {
         let data_dir = tempfile::tempdir().unwrap();
         let mut sources = BroadcastSources::open(data_dir.path(), Versions::new()).unwrap();
-        sources.overrides = (0..BROADCASTS).map(|number| (number.to_string(), "1".to_owned())).collect();
+        sources.overrides.versions =
+            (0..BROADCASTS).map(|number| (number.to_string(), "1".to_owned())).collect();
         assert!(matches!(set(&mut sources, "more", "1"), Err(ChangeError::Full)));
         set(&mut sources, "0", "2").unwrap();
         sources.unset("1").unwrap();

@@ -16,9 +16,10 @@ use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::topic::Topic;
 use webpush_core::urgency::Urgency;
+use webpush_store::cells::ClusterStore;
 use webpush_store::contract::block_on;
 use webpush_store::memory::MemoryStore;
-use webpush_store::postgres::{PostgresOptions, PostgresStore};
+use webpush_store::postgres::PostgresOptions;
 use webpush_store::{Applied, Detail, Durability, Op, Store};
 
 const RECEIPTS: InboxId = InboxId::from_bytes([9; 16]);
@@ -162,7 +163,7 @@ fn after_a_pass_a_database_is_equal() {
         quota: UNLIMITED,
         ..PostgresOptions::default()
     };
-    let database: Backend = runtime.block_on(PostgresStore::open(options)).unwrap().into();
+    let database: Backend = runtime.block_on(ClusterStore::open(options)).unwrap().into();
     let memory: Backend = MemoryStore::default().into();
     let mut runner = TestRunner::deterministic();
     for round in 0..60 {

@@ -5,7 +5,7 @@ import { count, duration, few, millis, round, roundMillis, timeOfDay } from "./f
 import { watchLargest } from "./largest.js";
 import { Plot } from "./plot.js";
 import { Samples, latest } from "./series.js";
-import { showConfiguration, showErrors, showFacts, showSessions, showSlowest } from "./tables.js";
+import { showConfiguration, showErrors, showFacts, showCells, showNodes, showSessions, showSlowest } from "./tables.js";
 import { initForms } from "./try.js";
 
 const POLL_INTERVAL_MS = 2000;
@@ -79,6 +79,8 @@ function show(status) {
   showSessions(status.sessions);
   showErrors(status.refusals, status.origin);
   showSlowest(status.slowest, status.trace_seconds);
+  showNodes(status.cluster);
+  showCells(status.cells);
   showFacts(status);
   showConfiguration(status.configuration);
   samples.bounds = status.bounds;

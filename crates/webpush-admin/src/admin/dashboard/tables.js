@@ -80,6 +80,35 @@ export function showLargest(agents) {
   ]), "No messages are waiting.");
 }
 
+/** Shows the nodes of a cluster; the first one is the node that serves the page. */
+export function showNodes(nodes) {
+  document.getElementById("nodes-card").hidden = !nodes;
+  if (!nodes) return;
+  fill("nodes", nodes.map((node) => {
+    const roles = [node.alive ? "alive" : "no heartbeat", ...(node.leads ? ["leader"] : []), ...(node.self ? ["this node"] : [])];
+    return [
+      cell(node.name, "mono"),
+      cell(node.version),
+      cell(roles.join(" · "), node.alive ? "" : "bad"),
+      cell(node.differing.join(", ") || "none", node.differing.length ? "bad" : "quiet"),
+      cell(node.alive ? duration(node.uptime_ms) : "–", "number"),
+      cell(`${duration(node.heartbeat_ms)} ago`, "number"),
+    ];
+  }), "The database was not reached yet.");
+}
+
+/** Shows the databases of a cluster, if it has several. */
+export function showCells(cells) {
+  document.getElementById("cells-card").hidden = !cells.length;
+  fill("cells", cells.map((of) => [
+    cell(of.name, "mono"),
+    cell(of.up ? "up" : "down", of.up ? "" : "bad"),
+    cell(of.open ? "open" : "closed", of.open ? "" : "quiet"),
+    cell(count(of.waiting), "number"),
+    cell(count(of.outages), "number"),
+  ]), "");
+}
+
 function storeState(sample) {
   if (!sample.store_up) return "down";
   if (sample.store_full) return "full: new messages are refused";
