@@ -13,6 +13,7 @@
 //! | the API of npm `web-push-testing` | `compat` |
 //! | the proxy for application servers, and its certificate authority | [`proxy`], [`authority`], [`java_trust_store`] |
 //! | time that tests advance | `clock` |
+//! | push services that judge senders and user agents | [`conform`] |
 //!
 //! Call [`server::DevServer::start`], and print its ready line.
 
@@ -22,6 +23,7 @@ pub mod authority;
 mod client_hashes;
 mod clock;
 mod compat;
+pub mod conform;
 mod control;
 mod duration;
 mod fault;

@@ -1,7 +1,7 @@
 //! Starts a server for development.
 
-mod ca_file;
-mod listeners;
+pub(crate) mod ca_file;
+pub(crate) mod listeners;
 
 use crate::authority::TestAuthority;
 use crate::clock::DevClock;

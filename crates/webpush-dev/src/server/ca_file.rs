@@ -14,7 +14,7 @@ const NAME: &str = "ca.pem";
 const TRUST_STORE: &str = "ca.p12";
 
 /// Written files. Those in a temporary directory are removed when dropped.
-pub(super) struct CaFile {
+pub(crate) struct CaFile {
     path: PathBuf,
     java_trust_store: PathBuf,
     directory: PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct CaFile {
 
 impl CaFile {
     /// Writes the certificate to a path, or to a new directory of its own, where the trust store always is.
-    pub(super) fn write(path: Option<&Path>, authority: &TestAuthority) -> anyhow::Result<Self> {
+    pub(crate) fn write(path: Option<&Path>, authority: &TestAuthority) -> anyhow::Result<Self> {
         let directory = private_directory()?;
         let own_path = directory.join(NAME);
         let path = path.map_or(Ok(own_path), std::path::absolute)?;
@@ -35,11 +35,11 @@ impl CaFile {
         Ok(file)
     }
 
-    pub(super) fn java_trust_store(&self) -> &Path {
+    pub(crate) fn java_trust_store(&self) -> &Path {
         &self.java_trust_store
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -74,7 +74,7 @@ const fn hint(port: u16) -> &'static str {
 }
 
 /// Binds a port, on the other loopback address as well, since some clients prefer one for `localhost`.
-async fn bind(host: IpAddr, port: u16, flag: &str) -> anyhow::Result<Vec<TcpListener>> {
+pub(crate) async fn bind(host: IpAddr, port: u16, flag: &str) -> anyhow::Result<Vec<TcpListener>> {
     for _ in 0..ATTEMPTS {
         let first = TcpListener::bind(SocketAddr::new(host, port))
             .await
