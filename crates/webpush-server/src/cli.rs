@@ -10,6 +10,7 @@
 
 mod admin_client;
 mod args;
+mod child;
 mod commands;
 mod exit;
 mod render;
@@ -18,8 +19,8 @@ mod runtime;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use commands::{
-    agents, backlog, backup, config, dev, doctor, explain, health, import, keys, listen, log_id, migrate,
-    repair, restore, sealing_keys, send, serve, subscriptions, trace,
+    agents, backlog, backup, cells, config, conform, dev, doctor, explain, health, import, keys, listen,
+    log_id, migrate, repair, restore, sealing_keys, send, serve, subscriptions, trace,
 };
 use render::terminal;
 use std::ffi::OsString;
@@ -48,6 +49,7 @@ enum Action {
     Health(health::HealthArgs),
     Doctor(doctor::DoctorArgs),
     Dev(dev::DevArgs),
+    Conform(conform::ConformArgs),
     Agents(agents::AgentsArgs),
     Subscriptions(subscriptions::SubscriptionsArgs),
     Backlog(backlog::BacklogArgs),
@@ -60,6 +62,7 @@ enum Action {
     Export(backup::ExportArgs),
     Import(import::ImportArgs),
     Migrate(migrate::MigrateArgs),
+    Cells(cells::CellsArgs),
     Listen(listen::ListenArgs),
     Send(send::SendArgs),
     Keys(keys::KeysArgs),
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
         Some(Action::Config(args)) => config::run(&args, flags),
         Some(Action::Health(args)) => health::run(&args, flags),
         Some(Action::Dev(args)) => dev::run(args),
+        Some(Action::Conform(args)) => conform::run(&args),
         Some(Action::Doctor(args)) => doctor::run(&args, flags),
         Some(Action::Agents(args)) => agents::run(&args, flags),
         Some(Action::Subscriptions(args)) => subscriptions::run(&args, flags),
@@ -95,6 +99,7 @@ pub fn run() -> ExitCode {
         Some(Action::Export(args)) => backup::run_export(&args, flags),
         Some(Action::Import(args)) => import::run(&args, flags),
         Some(Action::Migrate(args)) => migrate::run(&args),
+        Some(Action::Cells(args)) => cells::run(args, flags),
         Some(Action::Listen(args)) => listen::run(&args),
         Some(Action::Send(args)) => send::run(&args),
         Some(Action::Keys(args)) => keys::run(&args),

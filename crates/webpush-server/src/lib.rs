@@ -5,6 +5,7 @@
 //! | the command line, one file per command | [`cli`] |
 //! | startup and shutdown | [`server_config`], `config_warnings`, [`serve`], [`stop_signals`] |
 //! | the store and its sealing keys; the database of a cluster | `open_store`; [`store_config`] |
+//! | settings that must be equal on all nodes | [`shared_settings`] |
 //! | socket activation, and status for the service manager | [`inherited`], [`service_manager`] |
 //! | the log | [`log`] |
 //! | reload on SIGHUP; certificates that change on disk | [`reload`], [`certificate_files`] |
@@ -26,5 +27,6 @@ pub mod reload;
 pub mod serve;
 pub mod server_config;
 pub mod service_manager;
+pub mod shared_settings;
 pub mod stop_signals;
 pub mod store_config;

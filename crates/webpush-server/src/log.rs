@@ -35,6 +35,9 @@ const FIELD_PREFIX: &str = "WEBPUSH";
 /// The variable that overrides the filter of every other source.
 const ENVIRONMENT: &str = "RUST_LOG";
 
+/// The target of the events of HTTP/2.
+const HTTP2: &str = "h2";
+
 /// Which events are logged: a level, or `target=level`, separated by commas.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
@@ -66,10 +69,22 @@ impl FromStr for Filter {
     fn from_str(text: &str) -> Result<Self, String> {
         text.split(',').try_for_each(check_directive)?;
         match text.parse() {
-            Ok(targets) => Ok(Self { text: text.to_owned(), targets }),
+            Ok(targets) => Ok(Self { text: text.to_owned(), targets: without_requests(text, targets) }),
             Err(error) => Err(format!("'{text}' is not a log filter such as info,h2=error: {error}")),
         }
     }
+}
+
+/// Keeps the events of `h2` below an error out, unless the filter names it.
+///
+/// They can contain the paths of requests.
+fn without_requests(text: &str, targets: Targets) -> Targets {
+    let is_named = text.split(',').any(|directive| directive.trim_start().starts_with(HTTP2));
+    if is_named {
+        return targets;
+    }
+    let level = targets.default_level().unwrap_or(LevelFilter::OFF).min(LevelFilter::ERROR);
+    targets.with_target(HTTP2, level)
 }
 
 /// Checks the level of a directive, `level` or `target=level`.
@@ -177,6 +192,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing::Level;
 
     /// E1: `warning` silenced everything, errors included.
     #[test]
@@ -194,6 +210,25 @@ mod tests {
         ] {
             let error = wrong.parse::<Filter>().unwrap_err();
             assert!(error.contains(tip), "{error}");
+        }
+    }
+
+    #[test]
+    fn requests_of_http2_are_logged_only_if_the_filter_names_them() {
+        for (filter, level) in [
+            ("debug", LevelFilter::ERROR),
+            ("warn,webpush_store=trace", LevelFilter::ERROR),
+            ("off", LevelFilter::OFF),
+            ("off,h2=trace", LevelFilter::TRACE),
+            ("info,h2=debug", LevelFilter::DEBUG),
+        ] {
+            let targets = filter.parse::<Filter>().unwrap().targets;
+            let logged = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE]
+                .into_iter()
+                .filter(|level| targets.would_enable("h2::codec", level))
+                .map(LevelFilter::from)
+                .max();
+            assert_eq!(logged.unwrap_or(LevelFilter::OFF), level, "{filter}");
         }
     }
 

@@ -6,12 +6,14 @@ use crate::server_config::{DamageHandling, ServerConfig};
 use anyhow::{Context as _, bail};
 use std::path::Path;
 use std::sync::Arc;
-use webpush_admin::data_dir::{STORE_DIR, create_data_dir, create_store_dir, has_store, repair_store};
+use webpush_admin::data_dir::{
+    STORE_DIR, create_data_dir, create_store_dir, finish_repair, has_store, repair_store,
+};
 use webpush_admin::sealing_keys::{self, KeySource};
 use webpush_core::capability::Keyring;
 use webpush_core::env::Env;
 use webpush_store::Backend;
-use webpush_store::embedded::{EmbeddedStore, OpenError, Options};
+use webpush_store::embedded::{EmbeddedStore, MemtableBounds, OpenError, Options};
 
 /// An open store.
 pub(crate) struct OpenStore {
@@ -46,6 +48,11 @@ pub(crate) async fn open(settings: &ServerConfig, env: &Env) -> anyhow::Result<O
         quota: settings.quota,
         row_cache_bytes: settings.row_cache,
         reserve_bytes: settings.reserve,
+        memtable: MemtableBounds {
+            bytes: usize::try_from(settings.memtable).unwrap_or(usize::MAX),
+            log_bytes: settings.memtable.saturating_mul(2),
+            ..MemtableBounds::default()
+        },
         env: env.clone(),
         ..Options::default()
     };
@@ -59,6 +66,7 @@ fn open_data_dir(
     recovery: DamageHandling,
 ) -> anyhow::Result<(Arc<Backend>, Keyring)> {
     create_data_dir(data_dir)?;
+    finish_repair(data_dir)?;
     let store_dir = data_dir.join(STORE_DIR);
     // A kill in the very first start leaves keys without a store, but not their copy.
     if !has_store(data_dir) && data_dir.join(sealing_keys::COPY_NAME).exists() && !recovery.begin_anew {

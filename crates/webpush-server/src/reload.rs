@@ -4,6 +4,7 @@ use crate::certificate_files::CertificateFiles;
 use crate::log::Log;
 use crate::server_config::ServerConfig;
 use crate::service_manager;
+use crate::shared_settings::SharedSettings;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::signal::unix::Signal;
 use webpush_admin::broadcasts::BroadcastSources;
@@ -34,6 +35,8 @@ pub struct Reload {
     pub certificate: Option<Arc<CertificateFiles>>,
     /// The versions of broadcasts.
     pub broadcasts: Arc<Mutex<BroadcastSources>>,
+    /// The settings that must be equal on all nodes, in a cluster.
+    pub shared_settings: Option<SharedSettings>,
 }
 
 /// Reloads at each signal.
@@ -69,7 +72,10 @@ impl Reload {
         let now = self.server.service.now();
         let loaded = settings.load_certificate(now)?;
         let warnings = settings.warnings(loaded.as_ref().map(|loaded| &loaded.certificate), now);
-        let toml = settings.toml(Some(&self.server.service.origin));
+        let origin = &self.server.service.origin;
+        let hashes =
+            self.shared_settings.as_ref().map(|shared| shared.hashes(&settings, origin)).transpose()?;
+        let toml = settings.toml(Some(origin));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         match (&self.certificate, loaded) {
             (Some(current), Some(loaded)) => current.replace(loaded),
@@ -84,6 +90,9 @@ impl Reload {
         // Under the lock, so that concurrent changes are announced in their order.
         self.server.service.set_broadcasts(broadcasts.effective());
         drop(broadcasts);
+        if let Some((shared, hashes)) = self.shared_settings.as_ref().zip(hashes) {
+            shared.replace(hashes, &needs_restart);
+        }
         self.log.set_level(&settings.log.level);
         let effective = ConfigSummary { toml, pending_restart: needs_restart.clone() };
         self.server.service.configuration.store(Arc::new(effective));

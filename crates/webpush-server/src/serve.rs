@@ -13,6 +13,7 @@ use crate::otlp;
 use crate::reload::{self, ReadConfig, Reload};
 use crate::server_config::ServerConfig;
 use crate::service_manager;
+use crate::shared_settings::SharedSettings;
 use crate::stop_signals::StopSignals;
 use anyhow::{Context as _, bail};
 use std::io::{self, Write as _};
@@ -25,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use webpush_admin::admin::AdminServer;
-use webpush_admin::broadcasts::BroadcastSources;
+use webpush_admin::broadcasts::{self, BroadcastSources};
 use webpush_admin::data_dir::{STORE_DIR, create_data_dir};
 use webpush_admin::last_origin;
 use webpush_http::gateway::Gateway;
@@ -104,6 +105,12 @@ pub async fn run(
              socket unit"
         ),
     };
+    let shared_settings = match &settings.store {
+        Some(config) => {
+            Some(SharedSettings::publish(&settings, &origin, &config.secret()?, Arc::clone(&store))?)
+        }
+        None => None,
+    };
     let toml = settings.toml(Some(&origin));
     let service = Service::new(Setup {
         env,
@@ -128,7 +135,10 @@ pub async fn run(
         },
     );
     service.configuration.store(Arc::new(ConfigSummary { toml, pending_restart: Vec::new() }));
-    let broadcasts = BroadcastSources::open(&settings.data_dir, settings.broadcasts)?;
+    let broadcasts = match store.broadcasts() {
+        Some(table) => BroadcastSources::open_shared(table, &settings.data_dir, settings.broadcasts).await?,
+        None => BroadcastSources::open(&settings.data_dir, settings.broadcasts)?,
+    };
     service.broadcasts.replace(broadcasts.effective());
     let broadcasts = Arc::new(Mutex::new(broadcasts));
     service.metrics.process.set_data_dir(&settings.data_dir);
@@ -227,15 +237,25 @@ pub async fn run(
         }
     });
     let watching = certificate_files.clone().map(CertificateFiles::watch);
-    let reload =
-        Reload { read_config, log, server: Arc::clone(&server), certificate: certificate_files, broadcasts };
+    let reload = Reload {
+        read_config,
+        log,
+        server: Arc::clone(&server),
+        certificate: certificate_files,
+        broadcasts: Arc::clone(&broadcasts),
+        shared_settings,
+    };
     let reloading = tokio::spawn(reload::run(reload, hangups));
     let sweeping = sweep::start(Arc::clone(&service));
     let settling = settling::start(Arc::clone(&service));
     let removing_idle = idle::start(Arc::clone(&service));
-    let shared = service
-        .is_shared()
-        .then(|| [catch_up::start(Arc::clone(&service)), key_refresh::start(Arc::clone(&service))]);
+    let shared = service.is_shared().then(|| {
+        [
+            catch_up::start(Arc::clone(&service)),
+            key_refresh::start(Arc::clone(&service)),
+            broadcasts::follow(broadcasts, Arc::clone(&service)),
+        ]
+    });
     let measuring = memory_watch::start(
         Arc::clone(&service),
         memory_watch::resident_bytes,

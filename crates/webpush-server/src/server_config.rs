@@ -63,6 +63,8 @@ pub struct ServerConfig {
     pub quota: Quota,
     /// Limit of the store's row cache, in bytes.
     pub row_cache: u64,
+    /// Size at which the store flushes a memtable, in bytes.
+    pub memtable: u64,
     /// The permissions of this start for a damaged data directory.
     pub recovery: DamageHandling,
     /// Room to keep free on the volume of the store, in bytes.

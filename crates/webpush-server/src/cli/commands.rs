@@ -3,7 +3,9 @@
 pub(crate) mod agents;
 pub(crate) mod backlog;
 pub(crate) mod backup;
+pub(crate) mod cells;
 pub(crate) mod config;
+pub(crate) mod conform;
 pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod explain;

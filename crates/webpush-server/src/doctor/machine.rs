@@ -14,6 +14,7 @@ const DIRECTORY: &str = "data dir";
 const DISK: &str = "disk";
 const STORE: &str = "store";
 const DURABILITY: &str = "durability";
+const SETTINGS: &str = "settings";
 const DESCRIPTORS: &str = "descriptors";
 
 /// Free disk space below which a warning is due.
@@ -124,7 +125,16 @@ pub fn database(config: &StoreConfig, metrics: Option<&str>) -> CheckResult {
         return CheckResult::bad(STORE, format!("{error:#}"), advice);
     }
     let url = config.display_url();
+    let down = metrics.map(cells_down).unwrap_or_default();
     match metrics.and_then(|metrics| value(metrics, "webpush_store_up")) {
+        Some(1) if !down.is_empty() => CheckResult::bad(
+            STORE,
+            format!(
+                "{url} is in use, but not the cells {}: requests for their inboxes get 503",
+                down.join(", ")
+            ),
+            "see the log of the server; webpush-server cells lists the databases",
+        ),
         Some(1) => CheckResult::good(STORE, format!("{url} is in use")),
         Some(_) => CheckResult::bad(
             STORE,
@@ -132,6 +142,25 @@ pub fn database(config: &StoreConfig, metrics: Option<&str>) -> CheckResult {
             "see the log of the server, and check that PostgreSQL has a primary that this machine reaches",
         ),
         None => CheckResult::skipped(STORE, format!("{url} is configured; the server does not run here")),
+    }
+}
+
+/// Returns the names of the cells that a node cannot use.
+fn cells_down(metrics: &str) -> Vec<&str> {
+    let cells =
+        metrics.lines().filter_map(|line| line.strip_prefix("webpush_cell_up{cell=\"")?.split_once('"'));
+    cells.filter(|(_, rest)| rest.trim_end().ends_with(" 0")).map(|(name, _)| name).collect()
+}
+
+/// Checks in the metrics of a node that the others have the same settings.
+pub fn settings(metrics: &str) -> CheckResult {
+    match value(metrics, "webpush_cluster_nodes_differing") {
+        None | Some(0) => CheckResult::good(SETTINGS, "the nodes of the cluster have the same settings"),
+        Some(nodes) => CheckResult::warning(
+            SETTINGS,
+            format!("{nodes} other nodes have different settings"),
+            "deploy the same configuration to all nodes; the log and /admin/status name the settings",
+        ),
     }
 }
 
@@ -251,8 +280,18 @@ mod tests {
         let url = "postgres://push:sesame@db/push";
         assert_eq!(verdict(url, Some("webpush_store_up 1\n")), CheckStatus::Good);
         assert_eq!(verdict(url, Some("webpush_store_up 0\n")), CheckStatus::Bad);
+        let cells = "webpush_store_up 1\nwebpush_cell_up{cell=\"first\"} 1\nwebpush_cell_up{cell=\"b\"} 0\n";
+        assert_eq!(cells_down(cells), ["b"]);
+        assert_eq!(verdict(url, Some(cells)), CheckStatus::Bad);
         assert_eq!(verdict(url, None), CheckStatus::Skipped);
         assert_eq!(verdict("mysql://push:sesame@db/push", None), CheckStatus::Bad);
+    }
+
+    #[test]
+    fn nodes_with_other_settings_are_a_warning() {
+        assert_eq!(settings("webpush_cluster_nodes_differing 0\n").verdict, CheckStatus::Good);
+        let found = settings("webpush_cluster_nodes_differing 2\n");
+        assert!(found.verdict == CheckStatus::Warning && found.found.starts_with("2 other nodes"), "{found}");
     }
 
     #[test]

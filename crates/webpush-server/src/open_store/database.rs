@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use webpush_admin::sealing_keys::KeySource;
 use webpush_core::env::Env;
 use webpush_service::shared_keys::{KeyTable, SharedKeys, WrappedKey};
+use webpush_store::cells::ClusterStore;
 use webpush_store::postgres::{
     DatabaseDurability, DatabaseError, PostgresOptions, PostgresStore, SealingKeyTable,
 };
@@ -29,8 +30,8 @@ pub(super) async fn open(config: &StoreConfig, quota: Quota, env: &Env) -> anyho
     config.check()?;
     let address = || format!("cannot use {} (--store)", config.display_url());
     let options = options(config, node_name(), quota, env)?;
-    let store = retry(|| PostgresStore::open(options.clone())).await.with_context(address)?;
-    let table = DatabaseKeys::table(&store);
+    let store = retry(|| ClusterStore::open(options.clone())).await.with_context(address)?;
+    let table = DatabaseKeys::table(store.first());
     let secret = config.secret()?;
     let (keys, keyring) = SharedKeys::open(table, secret.expose().as_bytes(), &config.schema, env.clone())
         .await
@@ -87,6 +88,7 @@ pub(crate) fn options(
         connections: config.connections,
         is_server: true,
         node_name,
+        cell: String::new(),
         quota,
         env: env.clone(),
     })

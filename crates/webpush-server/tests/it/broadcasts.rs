@@ -1,6 +1,7 @@
 //! Broadcasts, from the admin API to agents.
 
 use crate::admin::{ask, ask_with, owners};
+use crate::cluster::Cluster;
 use crate::support::{Server, soon};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -175,4 +176,46 @@ async fn a_damaged_data_directory_is_refused() {
     std::fs::write(dir.path().join("data/broadcasts.toml"), "[broadcasts]\na = 1\n").unwrap();
     let output = crate::support::refused(dir.path(), &[]);
     assert!(output.contains("data/broadcasts.toml") && output.contains("line 2"), "{output}");
+}
+
+/// A version that was set through one node reaches the agents of all, and nodes that start later.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+async fn nodes_of_a_cluster_share_broadcasts() {
+    let cluster = Cluster::new();
+    let (here, there) = (cluster.node(), cluster.node());
+    let (mut near, _) = Agent::hello(&here, json!({MONITOR: "0"})).await;
+    let (mut far, told) = Agent::hello(&there, json!({MONITOR: "0"})).await;
+    assert_eq!(told, json!({"errors": {MONITOR: "Broadcast not found"}}));
+    for version in ["1", "2"] {
+        put(&here, MONITOR, version).await;
+        assert_eq!(near.told().await, json!({MONITOR: version}));
+        assert_eq!(far.told().await, json!({MONITOR: version}));
+    }
+    // Either node removes what the other one has set, once.
+    put(&here, "other", "1").await;
+    assert_eq!((delete(&there, "other").await, delete(&here, "other").await), (204, 404));
+    for node in [here, there] {
+        node.kill();
+    }
+    assert_eq!(list(&cluster.node()).await, json!({MONITOR: "2"}));
+}
+
+/// A node that had broadcasts of its own gives them to all.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+async fn broadcasts_of_a_data_directory_move_into_the_database_of_a_cluster() {
+    let cluster = Cluster::new();
+    let first = cluster.node();
+    put(&first, "both", "new").await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("data")).unwrap();
+    let file = dir.path().join("data/broadcasts.toml");
+    std::fs::write(&file, "[broadcasts]\nboth = 'old'\nmine = '1'\n").unwrap();
+    let second = cluster.node_on(dir.path());
+    assert_eq!(list(&second).await, json!({"both": "new", "mine": "1"}));
+    assert!(!file.exists(), "it would bring back what is deleted since");
+    assert_eq!(delete(&second, "mine").await, 204);
+    second.kill();
+    assert_eq!(list(&cluster.node_on(dir.path())).await, json!({"both": "new"}));
 }

@@ -2,16 +2,21 @@
 //!
 //! `cargo xtask postgres -- cargo test -p webpush-server --test it cluster -- --ignored` starts a server for them.
 
+use crate::admin::ask;
 use crate::agent::{self, Agent, Registered};
 use crate::copies::{run, run_ok};
-use crate::support::{HERMETIC, Server, in_memory, refused};
+use crate::metrics;
+use crate::support::{HERMETIC, Server, in_memory, refused, soon};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
+use tokio::time::sleep;
+use tokio_postgres::NoTls;
 
 pub(crate) const ORIGIN: &str = "http://push.example";
 
@@ -36,6 +41,20 @@ impl Cluster {
         Self { dir, url, schema, secret }
     }
 
+    /// Runs a command on the databases of the service.
+    async fn cells(&self, args: &[&str]) -> String {
+        let store = [
+            "cells",
+            "--store",
+            &self.url,
+            "--store-schema",
+            &self.schema,
+            "--store-secret-file",
+            &self.secret,
+        ];
+        run_ok(None, &[&store, args].concat()).await
+    }
+
     fn args<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
         let store =
             ["--store", &self.url, "--store-schema", &self.schema, "--store-secret-file", &self.secret];
@@ -45,6 +64,16 @@ impl Cluster {
     /// Starts a node.
     pub(crate) fn node(&self) -> Server {
         Server::start_with(&self.args(&[]))
+    }
+
+    /// Starts a node with further flags.
+    pub(crate) fn node_with(&self, more: &[&str]) -> Server {
+        Server::start_with(&self.args(more))
+    }
+
+    /// Starts a node on an existing directory.
+    pub(crate) fn node_on(&self, dir: &Path) -> Server {
+        Server::start_on(dir, &self.args(&[]))
     }
 }
 
@@ -85,6 +114,56 @@ async fn a_push_at_any_node_reaches_an_agent_at_any_node() {
     assert_eq!(left.iter().map(|pushed| pushed.text()).collect::<Vec<_>>(), ["late"]);
     assert_eq!(agent.delete(&urls.subscription).await, StatusCode::NO_CONTENT);
     assert_eq!(sender.post(&urls.push, &[("ttl", "60")], "x").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+async fn inboxes_move_to_another_database_while_nodes_serve_them() {
+    let cluster = Cluster::new();
+    let second = format!("cells_{}", cluster.schema);
+    let (client, connection) = tokio_postgres::connect(&cluster.url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(&format!("CREATE DATABASE {second}")).await.unwrap();
+    let (base, _) = cluster.url.rsplit_once('/').unwrap();
+    let (here, there) = (cluster.node(), cluster.node());
+    let mut agent = here.connect_as(ORIGIN).await;
+    let mut sender = there.connect_as(ORIGIN).await;
+    let mut agents = Vec::new();
+    for _ in 0..8 {
+        agents.push(agent.subscribe().await);
+    }
+    for urls in &agents {
+        sender.push(&urls.push, "before").await;
+    }
+    let mut monitor = agent.monitor(&agents[0].subscription, &[]).await;
+    let first = monitor.next().await;
+    assert_eq!(first.text(), "before");
+    cluster.cells(&["add", "second", &format!("{base}/{second}")]).await;
+    let drained = cluster.cells(&["drain", "first"]).await;
+    assert!(drained.starts_with("moved 8 inboxes in 65536 of 65536 shards"), "{drained}");
+    assert!(drained.contains("first   closed") && drained.contains("second  open"), "{drained}");
+    for urls in &agents {
+        sender.push(&urls.push, "after").await;
+    }
+    // At an open session, and at new ones.
+    assert_eq!(monitor.next().await.text(), "after");
+    assert_eq!(agent.delete(&first.url()).await, StatusCode::NO_CONTENT);
+    drop(monitor);
+    let (left, _) = sender.drain(&agents[0].subscription).await;
+    assert_eq!(left.iter().map(|pushed| pushed.text()).collect::<Vec<_>>(), ["after"]);
+    for urls in &agents[1..] {
+        let (left, _) = sender.drain(&urls.subscription).await;
+        assert_eq!(left.iter().map(|pushed| pushed.text()).collect::<Vec<_>>(), ["before", "after"]);
+    }
+    let (_, _, metrics) = ask(&here.admin, "GET", "/metrics", "").await;
+    for name in ["first", "second"] {
+        assert!(metrics.contains(&format!("webpush_cell_up{{cell=\"{name}\"}} 1")), "{metrics}");
+    }
+    let (_, _, status) = ask(&here.admin, "GET", "/admin/status", "").await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["cells"][1]["name"], "second");
+    let (is_ok, _, error) = run(None, &["cells", "list"]).await;
+    assert!(!is_ok && error.contains("set --store"), "{error}");
 }
 
 #[tokio::test]
@@ -210,4 +289,62 @@ fn a_database_that_cannot_be_used_ends_the_start_without_showing_its_password() 
     std::fs::create_dir_all(dir.path().join("data/store")).unwrap();
     std::fs::write(dir.path().join("data/store/x"), "").unwrap();
     assert!(start("postgres://push:sesame@127.0.0.1:1/push", &[]).contains("has messages"));
+}
+
+/// Returns the nodes that the dashboard shows, once they are as expected.
+async fn nodes_when(server: &Server, is_expected: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    soon("the expected nodes", async {
+        loop {
+            let (_, _, status) = ask(&server.admin, "GET", "/admin/status", "").await;
+            let status: Value = serde_json::from_str(&status).unwrap();
+            let nodes = status["cluster"].as_array().unwrap();
+            if is_expected(nodes) {
+                return nodes.clone();
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+}
+
+/// A node finds out which settings of others differ, and which nodes there are.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+async fn nodes_with_other_settings_are_reported() {
+    let cluster = Cluster::new();
+    let (one, same) = (cluster.node(), cluster.node());
+    let all_equal =
+        |nodes: &[Value]| nodes.len() == 2 && nodes.iter().all(|node| node["differing"] == json!([]));
+    let nodes = nodes_when(&one, all_equal).await;
+    assert_eq!(nodes.iter().filter(|node| node["leads"] == true).count(), 1);
+    assert_eq!((&nodes[0]["self"], &nodes[1]["self"]), (&json!(true), &json!(false)));
+    same.kill();
+    // An address of its own is no difference.
+    let other = cluster.node_with(&["--max-ttl", "1d", "--max-connections", "900", "--push-rate", "off"]);
+    let differing = json!(["messages.max_ttl", "rates.push"]);
+    let differ = |nodes: &[Value]| nodes.iter().any(|node| node["differing"] == differing);
+    nodes_when(&one, differ).await;
+    nodes_when(&other, differ).await;
+    let (_, _, metrics) = ask(&other.admin, "GET", "/metrics", "").await;
+    assert!(!metrics.contains("webpush_cluster_nodes_differing 0\n"), "{metrics}");
+    // The killed node is shown as such.
+    nodes_when(&one, |nodes| nodes.len() == 3 && nodes.iter().any(|node| node["alive"] == false)).await;
+}
+
+/// The list of metrics has those of a cluster, and alerts use only these.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
+async fn documents_of_a_cluster_use_existing_metrics() {
+    let node = Cluster::new().node();
+    nodes_when(&node, |nodes| nodes.len() == 1).await;
+    let (_, _, metrics) = ask(&node.admin, "GET", "/metrics", "").await;
+    metrics::compare_cluster_list(&metrics);
+    for file in ["contrib/grafana/webpush-server.json", "contrib/prometheus/alerts.yml"] {
+        let named = metrics::named(&std::fs::read_to_string(metrics::repository(file)).unwrap());
+        let named: Vec<_> = named.iter().filter(|name| metrics::is_of_cluster(name)).collect();
+        assert!(named.len() >= 4, "{file}: {named:?}");
+        for name in named {
+            assert!(metrics.contains(&format!("\n{name}")), "{file} names {name}, which there is not");
+        }
+    }
 }

@@ -78,6 +78,32 @@ async fn a_missing_manifest_is_named_and_a_start_repairs_it() {
     assert!(!dir.path().join("data/store.damaged-2").exists());
 }
 
+/// A power cut can end a repair when the old store has been moved away, and the new one not yet.
+#[tokio::test]
+async fn a_repair_that_was_interrupted_at_its_end_is_finished() {
+    for by_command in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::start_on(dir.path(), &ARGS);
+        let mut peer = server.connect_as(ORIGIN).await;
+        let urls = peer.subscribe().await;
+        peer.push(&urls.push, "a message").await;
+        drop(peer);
+        server.signal("TERM");
+        assert!(soon("the end", server.wait()).await);
+        let data = dir.path().join("data");
+        fs::rename(data.join("store"), data.join("store.repaired")).unwrap();
+        fs::create_dir(data.join("store.damaged-1")).unwrap();
+
+        if by_command {
+            let printed = run_ok(None, &["repair", "--data-dir", data.to_str().unwrap()]).await;
+            assert!(printed.contains("kept: 1 inboxes, 1 subscriptions, 1 messages"), "{printed}");
+        }
+        let server = Server::start_on(dir.path(), &ARGS);
+        server.connect_as(ORIGIN).await.push(&urls.push, "another").await;
+        assert!(!data.join("store.repaired").exists());
+    }
+}
+
 /// B7: nothing is accepted into a directory that is gone.
 #[tokio::test]
 async fn a_deleted_store_ends_the_server_and_is_not_begun_anew() {

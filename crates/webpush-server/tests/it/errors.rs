@@ -83,6 +83,7 @@ async fn every_error_has_all_members_over_both_versions() {
     let no_receipts = "</receipt-subscription/x>; rel=\"urn:ietf:params:push:receipt\"";
     let receipt = ("prefer", "respond-async");
     let forged = ("authorization", "vapid t=a.b.c, k=d");
+    let events = [("accept", "text/event-stream"), ("urgency", "urgent")];
 
     let post = |path, headers, body| Wrong { method: Method::POST, path, headers, body };
     let get = |path| Wrong { method: Method::GET, path, headers: &[], body: "" };
@@ -93,6 +94,9 @@ async fn every_error_has_all_members_over_both_versions() {
         (post(&push, &[TTL, ("urgency", "urgent")], "x"), 400, "urgency-malformed", None),
         (post(&push, &[TTL, ("topic", "a b")], "x"), 400, "topic-malformed", Some(113)),
         (post(&push, &[TTL, receipt, ("link", "<")], "x"), 400, "header-malformed", None),
+        (post(&subscribe, &[("link", "no link")], ""), 400, "header-malformed", None),
+        (Wrong { headers: &events, ..get(&subscription) }, 400, "urgency-malformed", None),
+        (post(&push, &[TTL, ("crypto-key", &long)], "x"), 431, "header-too-large", Some(110)),
         (post(&push, &[TTL, ("encryption", &long)], "x"), 431, "header-too-large", Some(110)),
         (post(&push, &[TTL, ("content-type", &long)], "x"), 431, "header-too-large", None),
         (post(&push, &[TTL, ("content-encoding", "aesgcm")], "x"), 400, "encoding-unreadable", Some(110)),

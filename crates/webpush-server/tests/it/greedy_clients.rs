@@ -15,6 +15,8 @@ const BODY: [u8; 4000] = [b'x'; 4000];
 /// END_HEADERS without END_STREAM: a body should follow.
 const BODY_FOLLOWS: u8 = 4;
 const STREAMS: u32 = 256;
+/// The indexed field `:status: 200` (RFC 7541, appendix A).
+const STATUS_200: u8 = 0x88;
 
 fn path<'a>(server: &Server, url: &'a str) -> &'a str {
     url.strip_prefix(&server.origin).unwrap()
@@ -137,6 +139,40 @@ async fn a2_one_address_cannot_hold_the_memory_for_pages_on_many_connections() {
     RawPeer::add_header(&mut block, "x-forwarded-for", "192.0.2.2");
     honest.send(HEADERS, WHOLE_REQUEST, 1, &block).await.unwrap();
     honest.next_of(PUSH_PROMISE).await;
+}
+
+/// Pages of event streams count like those of monitors.
+#[tokio::test]
+async fn a2_one_address_cannot_hold_the_memory_for_pages_with_event_streams() {
+    let server = Server::start_with(&["--trusted-proxies", "127.0.0.1"]);
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    for _ in 0..20 {
+        let response = peer.request(Method::POST, &urls.push, &[("ttl", "600")], BODY.to_vec()).await;
+        assert_eq!(response.status(), 201);
+    }
+    let listen = async |client: &str, streams: u32| {
+        let mut peer = RawPeer::connect(&server.address, NO_WINDOW).await;
+        let mut begun = 0;
+        for number in 0..streams {
+            let mut block = peer.request("GET", path(&server, &urls.subscription));
+            RawPeer::add_header(&mut block, "accept", "text/event-stream");
+            RawPeer::add_header(&mut block, "x-forwarded-for", client);
+            peer.send(HEADERS, WHOLE_REQUEST, 1 + 2 * number, &block).await.unwrap();
+            begun += usize::from(peer.next_of(HEADERS).await.payload[0] == STATUS_200);
+        }
+        (peer, begun)
+    };
+    let mut connections = Vec::new();
+    let mut begun = 0;
+    for _ in 0..120 {
+        let (peer, more) = listen("192.0.2.1", 3).await;
+        connections.push(peer);
+        begun += more;
+    }
+    // 360 pages of 64 KiB are more than the 16 MiB of one network.
+    assert!((200..300).contains(&begun), "{begun} event streams hold a page");
+    assert_eq!(listen("192.0.2.2", 1).await.1, 1, "another network has its own share");
 }
 
 #[tokio::test]

@@ -1,41 +1,7 @@
 //! Malformed requests over both HTTP versions, and their responses.
 
-use crate::support::{Server, raw_http1};
-use http::StatusCode;
-
-#[tokio::test]
-async fn r8030_5_2_a_5_3_a_5_4_a_each_malformed_header_is_400() {
-    let server = Server::start();
-    let mut peer = server.connect().await;
-    let urls = peer.subscribe().await;
-    let long = "a".repeat(33);
-    let ttl = ("ttl", "60");
-    for (headers, name) in [
-        (&[][..], "ttl-missing"),
-        (&[("ttl", "")], "ttl-malformed"),
-        (&[("ttl", "-1")], "ttl-malformed"),
-        (&[("ttl", "1.5")], "ttl-malformed"),
-        (&[("ttl", "soon")], "ttl-malformed"),
-        (&[("ttl", "1, 1")], "ttl-malformed"),
-        (&[("ttl", "1"), ("ttl", "1")], "ttl-malformed"),
-        (&[ttl, ("urgency", "urgent")], "urgency-malformed"),
-        (&[ttl, ("urgency", "low, high")], "urgency-malformed"),
-        (&[ttl, ("urgency", "low"), ("urgency", "low")], "urgency-malformed"),
-        (&[ttl, ("topic", "")], "topic-malformed"),
-        (&[ttl, ("topic", "a b")], "topic-malformed"),
-        (&[ttl, ("topic", &long)], "topic-malformed"),
-        (&[ttl, ("topic", "a"), ("topic", "b")], "topic-malformed"),
-    ] {
-        let response = peer.post(&urls.push, headers, "x").await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{headers:?}");
-        let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
-        assert_eq!(problem["type"], format!("/errors#{name}"), "{headers:?}");
-    }
-    let long = "a".repeat(600);
-    let response = peer.post(&urls.push, &[ttl, ("crypto-key", &long)], "x").await;
-    assert_eq!(response.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-    assert_eq!(peer.drain(&urls.subscription).await.1, StatusCode::NO_CONTENT, "nothing was stored");
-}
+use crate::support::{Server, header, raw_http1};
+use http::{Method, StatusCode};
 
 #[tokio::test]
 async fn the_errors_page_explains_every_name() {
@@ -92,4 +58,30 @@ async fn garbage_ends_the_connection_and_nothing_else() {
         );
     }
     server.connect().await.subscribe().await;
+}
+
+#[tokio::test]
+async fn r9110_a_wrong_methods_are_405_and_unknown_paths_404() {
+    let server = Server::start();
+    let mut peer = server.connect().await;
+    let urls = peer.subscribe().await;
+    let message = peer.push(&urls.push, "x").await;
+    for (url, method, allow) in [
+        ("/subscribe", Method::GET, "POST"),
+        (urls.push.as_str(), Method::PUT, "GET, HEAD, POST, OPTIONS"),
+        (&urls.push, Method::DELETE, "GET, HEAD, POST, OPTIONS"),
+        (&urls.subscription, Method::POST, "GET, DELETE, OPTIONS"),
+        (&urls.set, Method::PUT, "GET, DELETE, OPTIONS"),
+        (&message, Method::POST, "GET, HEAD, DELETE, OPTIONS"),
+        ("/", Method::POST, "GET, HEAD"),
+    ] {
+        let response = peer.request(method, url, &[("ttl", "1")], "").await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{url}");
+        assert_eq!(header(&response, "allow"), allow);
+    }
+    for unknown in ["/nothing", "/push/", "/push/AAAA", "/message/%ff", "/subscription", "/push/%2e%2e/"] {
+        let response = peer.post(unknown, &[("ttl", "1")], "x").await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{unknown}");
+        assert_eq!(header(&response, "content-type"), "application/problem+json");
+    }
 }

@@ -77,20 +77,6 @@ async fn h2_h_small_windows_only_slow_it_down() {
     assert_eq!(texts(&agent.drain(&urls.subscription).await.0), vec![large; 10]);
 }
 
-#[tokio::test]
-async fn h2_g_a_lost_connection_frees_the_monitor_and_loses_nothing() {
-    let server = Server::start();
-    let (mut peer, mut agent) = (server.connect().await, server.connect().await);
-    let urls = peer.subscribe().await;
-    let mut monitor = agent.monitor(&urls.subscription, &[]).await;
-    peer.push(&urls.push, "first").await;
-    assert_eq!(monitor.next().await.text(), "first");
-    agent.hang_up();
-    peer.push(&urls.push, "second").await;
-    let (pushes, _) = peer.drain(&urls.subscription).await;
-    assert_eq!(texts(&pushes), ["first", "second"]);
-}
-
 /// Connects like a client behind a proxy that terminates TLS and forwards HTTP/2.
 #[tokio::test]
 async fn h2_d_promises_carry_the_scheme_that_was_asked_with() {

@@ -157,7 +157,7 @@ async fn all() -> Exposition {
     metrics
 }
 
-fn repository(path: &str) -> PathBuf {
+pub(crate) fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
@@ -168,6 +168,16 @@ This list is generated from the code and checked by a test (`UPDATE_DOCS=1 cargo
 
 Names begin with `webpush_`. Times are in seconds, sizes in bytes. All values of labels are listed. Counters begin at 0 when the process
 starts. A histogram has `_bucket`, `_sum` and `_count`.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+";
+
+const CLUSTER_HEAD: &str = "
+## In a cluster
+
+Nodes with `--store postgres://…` have these instead of those of the log, the memtables and damage
+([cluster](cluster.md)). Checked by a test with PostgreSQL.
 
 | name | type | labels | meaning |
 |---|---|---|---|
@@ -190,7 +200,11 @@ fn row(family: &Family) -> String {
     let mut shown = String::new();
     for (name, values) in labels {
         let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
-        let values = if name == "version" { "of the program".to_owned() } else { values.join(" ") };
+        let values = match name {
+            "version" => "of the program".to_owned(),
+            "cell" => "its name".to_owned(),
+            _ => values.join(" "),
+        };
         let gap = if shown.is_empty() { "" } else { "; " };
         write!(shown, "{gap}`{name}`: {values}").unwrap();
     }
@@ -201,12 +215,34 @@ fn row(family: &Family) -> String {
 async fn the_list_of_metrics_is_up_to_date() {
     let metrics = all().await;
     let list: String = [HEAD.to_owned()].into_iter().chain(metrics.families.iter().map(row)).collect();
+    compare_list(|_, cluster| (list, cluster.to_owned()));
+}
+
+/// Compares the lists in docs/metrics.md, of all servers and of clusters, with what `update` returns.
+fn compare_list(update: impl FnOnce(&str, &str) -> (String, String)) {
     let file = repository("docs/metrics.md");
+    let read = || fs::read_to_string(&file).unwrap();
+    let written = read();
+    let (all, cluster) = written.split_once(CLUSTER_HEAD).unwrap();
+    let (all, cluster) = update(all, cluster);
+    let list = all + CLUSTER_HEAD + &cluster;
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&file, &list).unwrap();
     }
-    let written = fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == list, "docs/metrics.md is out of date: UPDATE_DOCS=1 updates it");
+    assert!(read() == list, "docs/metrics.md is out of date: UPDATE_DOCS=1 updates it");
+}
+
+/// Compares the list of the metrics that only nodes of a cluster have.
+pub(crate) fn compare_cluster_list(metrics: &str) {
+    let metrics = Exposition::parse(metrics);
+    let families = metrics.families.iter().filter(|family| is_of_cluster(&family.name));
+    let list = families.map(row).collect();
+    compare_list(|all, _| (all.to_owned(), list));
+}
+
+/// Returns true for a metric that only nodes of a cluster have.
+pub(crate) fn is_of_cluster(name: &str) -> bool {
+    name.starts_with("webpush_cluster_") || name.starts_with("webpush_cell_")
 }
 
 #[tokio::test]
@@ -214,7 +250,9 @@ async fn dashboard_and_alerts_use_only_existing_metrics() {
     let names = all().await.names();
     for (file, least) in [("contrib/grafana/webpush-server.json", 25), ("contrib/prometheus/alerts.yml", 8)] {
         let text = fs::read_to_string(repository(file)).unwrap();
-        let named = named(&text);
+        let mut named = named(&text);
+        // A test with a database has those of a cluster.
+        named.retain(|name| !is_of_cluster(name));
         let unknown: Vec<_> = named.difference(&names).collect();
         assert!(unknown.is_empty(), "{file} names what there is not: {unknown:?}");
         assert!(named.len() >= least, "{file} names {} metrics", named.len());
@@ -227,7 +265,7 @@ async fn dashboard_and_alerts_use_only_existing_metrics() {
 }
 
 /// Returns all words with the prefix of metrics.
-fn named(text: &str) -> BTreeSet<String> {
+pub(crate) fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|one: char| !(one.is_ascii_alphanumeric() || one == '_'));
     words.filter(|word| word.starts_with("webpush_")).map(str::to_owned).collect()
 }

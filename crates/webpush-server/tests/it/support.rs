@@ -106,7 +106,7 @@ impl Server {
     pub(crate) fn start_logging(log: &Path) -> Self {
         let dir = WorkDir::Temporary(tempfile::tempdir().unwrap());
         let mut command = command(dir.path(), &[]);
-        command.env("RUST_LOG", "trace").stderr(std::fs::File::create(log).unwrap());
+        command.env("RUST_LOG", "trace,h2=trace").stderr(std::fs::File::create(log).unwrap());
         Self::spawn(dir, command)
     }
 
@@ -114,7 +114,10 @@ impl Server {
     pub(crate) fn start_trusting(certificates: &Path, args: &[&str]) -> Self {
         let dir = WorkDir::Temporary(tempfile::tempdir().unwrap());
         let mut command = command(dir.path(), args);
-        command.env("SSL_CERT_FILE", certificates).env_remove("SSL_CERT_DIR").env("RUST_LOG", "trace");
+        command
+            .env("SSL_CERT_FILE", certificates)
+            .env_remove("SSL_CERT_DIR")
+            .env("RUST_LOG", "trace,h2=trace");
         command.stderr(std::fs::File::create(dir.path().join("log")).unwrap());
         Self::spawn(dir, command)
     }

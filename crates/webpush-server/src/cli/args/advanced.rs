@@ -1,7 +1,8 @@
 //! Limits that hardly anybody changes, hidden in the help.
 
-use crate::cli::args::values::parse_timeout;
+use crate::cli::args::values::{parse_size, parse_timeout};
 use std::time::Duration;
+use webpush_config::setting::NeedsRestart;
 use webpush_service::limits::LAST_PROMISED_STREAM;
 
 /// Flags of the table `advanced`.
@@ -31,4 +32,8 @@ pub(crate) struct AdvancedArgs {
     /// ID of the promised stream at which an HTTP/2 connection is closed gracefully
     #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__LAST_PROMISED_STREAM", value_name = "ID", default_value_t = LAST_PROMISED_STREAM, hide = true)]
     pub(super) last_promised_stream: u32,
+
+    /// Memory of unflushed messages at which they are flushed; their log may have twice that
+    #[arg(long, env = "WEBPUSH_SERVER_ADVANCED__MEMTABLE", add = NeedsRestart, value_name = "SIZE", default_value = "32MiB", value_parser = parse_size, hide = true)]
+    pub(super) memtable: u64,
 }

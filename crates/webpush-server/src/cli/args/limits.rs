@@ -31,6 +31,11 @@ pub(crate) struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// Returns the size at which a memtable is flushed, in bytes.
+    pub(crate) const fn memtable(&self) -> u64 {
+        self.advanced.memtable
+    }
+
     /// Returns the limits with these values.
     pub(crate) fn apply(self, limits: Limits) -> Limits {
         let Self { rates, memory, timeouts, advanced, .. } = self;

@@ -11,8 +11,9 @@ use webpush_service::secret::Secret;
 pub(crate) struct StoreArgs {
     /// PostgreSQL database that all nodes of a cluster share [default: a store in the data directory]
     ///
-    /// postgres://USER@HOST/DATABASE; of several hosts, separated by commas, the one that accepts writes is used. The
-    /// data directory is then for the admin token and certificates of this node. Needs --store-secret-file.
+    /// postgres://USER@HOST/DATABASE; of several hosts, separated by commas, the one that accepts writes is used. Hosts
+    /// on other machines need TLS, unless ?sslmode=disable or ?sslmode=prefer follows. The data directory is then for the
+    /// admin token and certificates of this node. Needs --store-secret-file.
     #[arg(
         long,
         env = "WEBPUSH_SERVER_STORAGE__URL", add = NeedsRestart, add = Redacted(redact),

@@ -1,21 +1,18 @@
 //! `dev`: a server for development and tests, in memory.
 
+use crate::cli::child::{self, CommandSignals};
 use crate::cli::exit::print_error;
 use crate::cli::render::terminal;
 use crate::log::{Filter, Format, Log, LogConfig};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit,
-};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 use tokio::process::Command;
-use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use webpush_dev::server::{DevConfig, DevServer};
 use webpush_dev::{SetUp, host_name, set_up_code};
 
@@ -149,7 +146,7 @@ async fn run_server(args: DevArgs) -> anyhow::Result<ExitCode> {
         map_hosts,
     };
     raise_file_limit();
-    let mut signals = DevSignals::catch().context("cannot install signal handlers")?;
+    let mut signals = CommandSignals::catch().context("cannot install signal handlers")?;
     let server = tokio::select! {
         started = DevServer::start(config) => started?,
         _ = signals.next() => return Ok(ExitCode::SUCCESS),
@@ -169,66 +166,11 @@ async fn run_command(
     program: &OsString,
     arguments: &[OsString],
     server: &DevServer,
-    signals: &mut DevSignals,
+    signals: &mut CommandSignals,
 ) -> anyhow::Result<ExitCode> {
-    // On a terminal it stays in the group of the shell's job, which gets the signals of the keyboard.
-    let is_interactive = std::io::stdin().is_terminal();
     let mut command = Command::new(program);
-    if !is_interactive {
-        command.process_group(0);
-    }
-    let mut child = command
-        .args(arguments)
-        .envs(server.addresses().environment())
-        .env(VARIABLE, server.ready_line())
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("cannot run {}", program.display()))?;
-    let mut received = 0;
-    loop {
-        tokio::select! {
-            status = child.wait() => return status.context("cannot wait for the command").and_then(exit_code),
-            signal = signals.next() => {
-                received += 1;
-                // The first one lets the command end in order.
-                let signal = if received > 1 { Signal::KILL } else { signal };
-                if !(is_interactive && signal == Signal::INT) {
-                    pass_on(&child, signal, is_interactive);
-                }
-            }
-        }
-    }
-}
-
-/// Sends a signal to the command, and to all processes of its group if it has one of its own.
-fn pass_on(child: &tokio::process::Child, signal: Signal, is_interactive: bool) {
-    let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else {
-        return;
-    };
-    // It fails only if the command has just ended.
-    let _ = if is_interactive { kill_process(pid, signal) } else { kill_process_group(pid, signal) };
-}
-
-/// The signals that stop the server, and that are passed on to the command.
-struct DevSignals([(SignalStream, Signal); 3]);
-
-impl DevSignals {
-    fn catch() -> std::io::Result<Self> {
-        Ok(Self([
-            (signal(SignalKind::terminate())?, Signal::TERM),
-            (signal(SignalKind::interrupt())?, Signal::INT),
-            (signal(SignalKind::hangup())?, Signal::HUP),
-        ]))
-    }
-
-    async fn next(&mut self) -> Signal {
-        let [terminate, interrupt, hangup] = &mut self.0;
-        tokio::select! {
-            _ = terminate.0.recv() => terminate.1,
-            _ = interrupt.0.recv() => interrupt.1,
-            _ = hangup.0.recv() => hangup.1,
-        }
-    }
+    command.args(arguments).envs(server.addresses().environment()).env(VARIABLE, server.ready_line());
+    exit_code(child::run(command, signals).await?)
 }
 
 /// Allows the server all file descriptors that it may have: virtual agents have two each.

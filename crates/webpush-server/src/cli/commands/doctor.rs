@@ -116,9 +116,10 @@ async fn examine(
         }
         match metrics {
             Ok(metrics) => {
-                if settings.store.is_none() {
-                    report(machine::store(&metrics));
-                }
+                report(match settings.store {
+                    None => machine::store(&metrics),
+                    Some(_) => machine::settings(&metrics),
+                });
                 report(machine::descriptors(&metrics));
             }
             Err(error) => report(machine::without_metrics(&error)),

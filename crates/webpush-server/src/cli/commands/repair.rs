@@ -5,7 +5,7 @@ use crate::cli::runtime::exit;
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use webpush_admin::data_dir::{has_store, repair_store};
+use webpush_admin::data_dir::{finish_repair, has_store, repair_store};
 use webpush_store::embedded::Options;
 
 const HELP: &str = "\
@@ -37,6 +37,8 @@ pub(crate) fn run(args: &RepairArgs) -> ExitCode {
 }
 
 fn repair(data_dir: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot repair {}", data_dir.display());
+    finish_repair(data_dir).with_context(failed)?;
     if !has_store(data_dir) {
         bail!(
             "{} has no store to repair: restore a backup into a new directory. The nodes of a cluster have their messages in \
@@ -45,7 +47,7 @@ fn repair(data_dir: &Path) -> anyhow::Result<()> {
         );
     }
     let repaired = repair_store(data_dir, Options::default());
-    let report = repaired.with_context(|| format!("cannot repair {}", data_dir.display()))?;
+    let report = repaired.with_context(failed)?;
     Ok(terminal::line(&report.to_string())?)
 }
 

@@ -415,6 +415,7 @@ impl Args {
             max_connections_per_address: self.limits.connections.max_connections_per_address(),
             quota: self.storage.quota(),
             row_cache: self.storage.row_cache(),
+            memtable: self.limits.memtable(),
             reserve: self.storage.reserve(),
             store: self.store.settings(),
             recovery: DamageHandling { begin_anew: self.begin_anew, repair: self.repair },

@@ -2,6 +2,8 @@
 
 use crate::cli::command;
 use crate::cli::commands::serve;
+use crate::shared_settings;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -380,4 +382,23 @@ fn the_configuration_reference_is_up_to_date() {
     let page = reference::page(&serve::declared());
     let kept = include_str!("../../../../../../docs/configuration.md");
     assert!(page == kept, "run: cargo run -- config reference > docs/configuration.md");
+}
+
+#[test]
+fn every_section_is_compared_between_nodes_or_is_of_one_node() {
+    const OWN: [&str; 12] = [
+        "listen", "tls", "acme", "limits", "timeouts", "storage", "chromium", "admin", "trace", "log",
+        "otlp", "advanced",
+    ];
+    let declared = serve::declared();
+    for setting in &declared {
+        let section = setting.section();
+        let is_compared = shared_settings::SECTIONS.contains(&section);
+        assert!(is_compared != OWN.contains(&section), "classify the section {section}");
+    }
+    let names: BTreeSet<_> = declared.iter().map(|setting| setting.name.as_str()).collect();
+    let others = [shared_settings::TOKENS, shared_settings::TOKEN_FILE];
+    for name in shared_settings::SETTINGS.into_iter().chain(others) {
+        assert!(names.contains(name), "{name}");
+    }
 }

@@ -11,7 +11,8 @@ use webpush_admin::sealing_keys::Keys;
 use webpush_core::capability::KeyId;
 use webpush_service::shared_keys::SharedKeys;
 use webpush_service::system;
-use webpush_store::postgres::{PostgresOptions, PostgresStore};
+use webpush_store::cells::ClusterStore;
+use webpush_store::postgres::PostgresOptions;
 
 /// Connections for commits.
 pub(super) const CONNECTIONS: usize = 4;
@@ -22,13 +23,13 @@ const HEARTBEAT_POLL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Fails if the database cannot be used, has no service, or has keys of another secret.
-pub(super) async fn open_source(config: &StoreConfig) -> anyhow::Result<(PostgresStore, Keys)> {
+pub(super) async fn open_source(config: &StoreConfig) -> anyhow::Result<(ClusterStore, Keys)> {
     let store = connect(config).await?;
-    if store.sealing_keys().list().await?.is_empty() {
+    if store.first().sealing_keys().list().await?.is_empty() {
         bail!("the schema {} has no service: check the URL and --store-schema", config.schema);
     }
     let secret = config.secret()?;
-    let table = DatabaseKeys::table(&store);
+    let table = DatabaseKeys::table(store.first());
     let (shared, _) =
         SharedKeys::open(table, secret.expose().as_bytes(), &config.schema, system::env()).await?;
     let mut keys = shared.read().await?;
@@ -45,27 +46,27 @@ pub(super) async fn open_source(config: &StoreConfig) -> anyhow::Result<(Postgre
 pub(super) async fn open_target(
     config: &StoreConfig,
     keys: &[(KeyId, [u8; 32])],
-) -> anyhow::Result<PostgresStore> {
+) -> anyhow::Result<ClusterStore> {
     let store = connect(config).await?;
     refuse_if_served(&store).await?;
     let secret = config.secret()?;
-    let table = DatabaseKeys::table(&store);
+    let table = DatabaseKeys::table(store.first());
     SharedKeys::adopt(table, secret.expose().as_bytes(), &config.schema, system::env(), keys).await?;
     Ok(store)
 }
 
-async fn connect(config: &StoreConfig) -> anyhow::Result<PostgresStore> {
+async fn connect(config: &StoreConfig) -> anyhow::Result<ClusterStore> {
     let name = format!("{} (migrate)", node_name());
     let options = PostgresOptions { is_server: false, ..options(config, name, UNLIMITED, &system::env())? };
-    Ok(PostgresStore::open(options).await?)
+    Ok(ClusterStore::open(options).await?)
 }
 
 /// Waits until nodes that have ended without a word are forgotten.
 ///
 /// # Errors
 /// Fails if a node is alive.
-async fn refuse_if_served(store: &PostgresStore) -> anyhow::Result<()> {
-    let first = store.other_nodes().await.context("cannot read the heartbeats of its nodes")?;
+async fn refuse_if_served(store: &ClusterStore) -> anyhow::Result<()> {
+    let first = store.first().other_nodes().await.context("cannot read the heartbeats of its nodes")?;
     if let Some(node) = first.first() {
         terminal::note(&format!("waiting up to 15 s to see if the node {} still runs", node.name));
     }
@@ -75,7 +76,7 @@ async fn refuse_if_served(store: &PostgresStore) -> anyhow::Result<()> {
             bail!("the node {} uses it: stop all nodes before anything is moved there", node.name);
         }
         sleep(HEARTBEAT_POLL).await;
-        now = store.other_nodes().await.context("cannot read the heartbeats of its nodes")?;
+        now = store.first().other_nodes().await.context("cannot read the heartbeats of its nodes")?;
     }
     Ok(())
 }

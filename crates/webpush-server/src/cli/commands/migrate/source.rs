@@ -83,7 +83,7 @@ impl MigrationSource {
             Content::Store(store) => store,
         };
         let is_served = match &*store {
-            Backend::Postgres(store) => store.other_nodes().await.is_ok_and(|nodes| !nodes.is_empty()),
+            Backend::Cluster(store) => store.first().other_nodes().await.is_ok_and(|nodes| !nodes.is_empty()),
             Backend::Embedded(_) | Backend::Memory(_) => false,
         };
         // Closing waits for the database, whose tasks run on this thread.

@@ -1,0 +1,47 @@
+//! `conform agent`: a push service that judges a user agent.
+
+use super::trial::{self, TrialArgs};
+use anyhow::bail;
+use webpush_conformance::report::Report;
+use webpush_dev::conform::agent::AgentTrial;
+
+const HELP: &str = "\
+\x1b[1m\x1b[4mExample:\x1b[0m
+  Judge a user agent for a minute. The first line has the URL of the WebSocket, as WEBPUSH_CONFORM_WS for a command:
+      webpush-server conform agent --for 60
+
+\x1b[1m\x1b[4mExit status:\x1b[0m
+    0  no MUST failed
+    1  a MUST failed; with --strict also a SHOULD
+    2  invalid command line, no user agent connected, or the command cannot be run";
+
+/// Check whether a user agent conforms to the WebSocket protocol of Firefox
+///
+/// Plays the push service on this machine: sends three notifications without data to each new channel, closes the
+/// connection once they are acknowledged, and observes whether the user agent comes back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(super) struct AgentArgs {
+    /// Port of the WebSocket; 0 is a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    port: u16,
+
+    #[command(flatten)]
+    trial: TrialArgs,
+}
+
+/// Returns true if the user agent conforms.
+pub(super) fn run(args: &AgentArgs) -> anyhow::Result<bool> {
+    trial::run(&args.trial, observe(args))
+}
+
+async fn observe(args: &AgentArgs) -> anyhow::Result<Report> {
+    let service = AgentTrial::start(args.port).await?;
+    let ended = trial::wait(&args.trial, &service.ready(), service.environment()).await?;
+    if service.connections() == 0 {
+        bail!("no user agent connected");
+    }
+    let mut report = service.report(args.trial.name.as_deref());
+    trial::add_status(&mut report, ended);
+    Ok(report)
+}
