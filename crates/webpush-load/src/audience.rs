@@ -5,7 +5,7 @@ use crate::body::uuid;
 use crate::dial::Dialer;
 use crate::monitors::{Connection, Subscription};
 use crate::tally::Tally;
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 use std::future::Future;
 use std::sync::Arc;
@@ -62,18 +62,22 @@ impl AudienceArgs {
     ///
     /// # Errors
     /// If one of them fails.
-    pub async fn gather(&self, dialer: &Dialer, tally: &Arc<Tally>) -> anyhow::Result<Audience> {
+    pub async fn gather(&self, dialers: &[Dialer], tally: &Arc<Tally>) -> anyhow::Result<Audience> {
         ensure!(self.slow <= 100, "--slow: of a hundred");
         let audience = match self.via {
-            Via::Websocket => self.sockets(dialer, tally).await?,
-            Via::Push => self.monitors(dialer, tally).await?,
+            Via::Websocket => self.sockets(dialers, tally).await?,
+            Via::Push => self.monitors(dialers, tally).await?,
         };
         ensure!(!audience.endpoints.is_empty(), "--agents: at least one");
         Ok(audience)
     }
 
-    async fn sockets(&self, dialer: &Dialer, tally: &Arc<Tally>) -> anyhow::Result<Audience> {
-        let registered = all(self.agents, |number| registered(dialer.clone(), number)).await?;
+    async fn sockets(&self, dialers: &[Dialer], tally: &Arc<Tally>) -> anyhow::Result<Audience> {
+        let registered = all(self.agents, |number| {
+            let dialer = one_of(dialers, number);
+            async move { registered(dialer?, number).await }
+        })
+        .await?;
         let (mut endpoints, mut agents) = (Vec::with_capacity(self.agents), JoinSet::new());
         for (number, (agent, endpoint)) in registered.into_iter().enumerate() {
             let (habits, tally) = (self.habits(number), Arc::clone(tally));
@@ -83,10 +87,10 @@ impl AudienceArgs {
         Ok(Audience { endpoints, agents })
     }
 
-    async fn monitors(&self, dialer: &Dialer, tally: &Arc<Tally>) -> anyhow::Result<Audience> {
-        let subscriptions = subscribe(dialer, self.agents).await?;
+    async fn monitors(&self, dialers: &[Dialer], tally: &Arc<Tally>) -> anyhow::Result<Audience> {
+        let subscriptions = subscribe(dialers, self.agents).await?;
         let endpoints = subscriptions.iter().map(|subscription| subscription.push.clone()).collect();
-        Ok(Audience { endpoints, agents: self.hold(dialer, subscriptions, tally).await? })
+        Ok(Audience { endpoints, agents: self.hold(dialers, subscriptions, tally).await? })
     }
 
     /// Connects agents that have subscribed, each with an open request.
@@ -95,14 +99,14 @@ impl AudienceArgs {
     /// If one of them fails.
     pub async fn hold(
         &self,
-        dialer: &Dialer,
+        dialers: &[Dialer],
         subscriptions: Vec<Subscription>,
         tally: &Arc<Tally>,
     ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
         let each = self.monitors_per_connection.max(1);
-        let connections = all(subscriptions.len().div_ceil(each), |_| {
-            let dialer = dialer.clone();
-            async move { Connection::open(&dialer).await }
+        let connections = all(subscriptions.len().div_ceil(each), |number| {
+            let dialer = one_of(dialers, number);
+            async move { Connection::open(&dialer?).await }
         });
         let (connections, mut agents) = (connections.await?, JoinSet::new());
         for (number, subscription) in subscriptions.into_iter().enumerate() {
@@ -133,6 +137,14 @@ impl Audience {
     }
 }
 
+/// Returns the dialer of a connection, of which each gets the same share.
+///
+/// # Errors
+/// If there is none.
+pub fn one_of(dialers: &[Dialer], number: usize) -> anyhow::Result<Dialer> {
+    dialers.get(number % dialers.len().max(1)).cloned().context("there is no server to connect to")
+}
+
 /// Connects a new agent with one channel, and returns its push URL.
 ///
 /// # Errors
@@ -147,8 +159,8 @@ pub async fn registered(dialer: Dialer, number: usize) -> anyhow::Result<(Agent,
 ///
 /// # Errors
 /// If the server refuses.
-pub async fn subscribe(dialer: &Dialer, count: usize) -> anyhow::Result<Vec<Subscription>> {
-    let connection = Connection::open(dialer).await?;
+pub async fn subscribe(dialers: &[Dialer], count: usize) -> anyhow::Result<Vec<Subscription>> {
+    let connection = Connection::open(&one_of(dialers, 0)?).await?;
     all(count, |_| {
         let connection = connection.clone();
         async move { connection.subscribe().await }

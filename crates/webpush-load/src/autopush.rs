@@ -1,7 +1,7 @@
 //! Autopush agents.
 
-use crate::body;
-use crate::dial::Dialer;
+use crate::body::{self, Stamp};
+use crate::dial::{Dialer, Stream};
 use crate::tally::Tally;
 use crate::websocket::WebSocket;
 use anyhow::{Context as _, ensure};
@@ -49,9 +49,55 @@ impl Agent {
     /// # Errors
     /// If the server refuses.
     pub async fn register(&mut self, channel: &str) -> anyhow::Result<String> {
-        self.socket.send(&format!(r#"{{"messageType":"register","channelID":"{channel}"}}"#)).await?;
+        self.registered(&format!(r#"{{"messageType":"register","channelID":"{channel}"}}"#)).await
+    }
+
+    /// Registers a channel for one sender only, whose public key is `key`.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn register_for(&mut self, channel: &str, key: &str) -> anyhow::Result<String> {
+        self.registered(&format!(r#"{{"messageType":"register","channelID":"{channel}","key":"{key}"}}"#))
+            .await
+    }
+
+    async fn registered(&mut self, registration: &str) -> anyhow::Result<String> {
+        self.socket.send(registration).await?;
         let endpoint = self.socket.next(|text| member(text, "pushEndpoint").map(str::to_owned)).await?;
         endpoint.filter(|endpoint| !endpoint.is_empty()).context("a channel was not registered")
+    }
+
+    /// Removes a channel.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn unregister(&mut self, channel: &str) -> anyhow::Result<()> {
+        self.socket
+            .send(&format!(r#"{{"messageType":"unregister","channelID":"{channel}","code":200}}"#))
+            .await?;
+        // Notifications that were on their way come first.
+        while !self.socket.next(|text| text.contains(r#""messageType":"unregister""#)).await? {}
+        Ok(())
+    }
+
+    /// Returns the next notification: its stamp, and the text that acknowledges it. Cancel safe.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub async fn notification(&mut self) -> anyhow::Result<(Option<Stamp>, String)> {
+        loop {
+            if let Some(read) = self.socket.next(read).await? {
+                return Ok(read);
+            }
+        }
+    }
+
+    /// Acknowledges a notification with the text that was returned with it.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub async fn confirm(&mut self, acknowledgement: &str) -> anyhow::Result<()> {
+        self.socket.send(acknowledgement).await
     }
 
     /// Receives messages endlessly, and acknowledges each in a frame and a write of its own, as clients do.
@@ -93,6 +139,12 @@ impl Agent {
         }
     }
 
+    /// Returns the connection itself, for an agent that misuses it.
+    #[must_use]
+    pub fn into_stream(self) -> Stream {
+        self.socket.into_stream()
+    }
+
     /// Disconnects cleanly.
     pub async fn leave(self) {
         self.socket.leave().await;
@@ -107,13 +159,18 @@ impl Agent {
 
 /// Counts a notification, and returns the acknowledgement. Ignores other messages.
 fn take(text: &str, tally: &Tally) -> Option<String> {
+    let (stamp, acknowledgement) = read(text)?;
+    stamp.into_iter().for_each(|stamp| tally.received(stamp));
+    Some(acknowledgement)
+}
+
+/// Returns the stamp of a notification, and its acknowledgement; `None` for other messages.
+fn read(text: &str) -> Option<(Option<Stamp>, String)> {
     let (channel, version) = (member(text, "channelID")?, member(text, "version")?);
-    if let Some(stamp) = member(text, "data").and_then(body::stamp_of_base64) {
-        tally.received(stamp);
-    }
-    Some(format!(
+    let acknowledgement = format!(
         r#"{{"messageType":"ack","updates":[{{"channelID":"{channel}","version":"{version}","code":100}}]}}"#
-    ))
+    );
+    Some((member(text, "data").and_then(body::stamp_of_base64), acknowledgement))
 }
 
 async fn until(due: Option<Instant>) {
@@ -126,7 +183,7 @@ async fn until(due: Option<Instant>) {
 /// Returns the text of a JSON member, written without spaces and escapes.
 ///
 /// Parsing each message in full would cost the load more than the server.
-fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text;
     loop {
         let at = rest.find(name)?;
@@ -141,7 +198,7 @@ fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::{Beginning, Stamp};
+    use crate::body::Beginning;
 
     #[test]
     fn members_are_found_by_their_whole_name() {

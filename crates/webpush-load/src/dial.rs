@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 /// A connection, with TLS or without.
@@ -36,6 +36,8 @@ pub struct Dialer {
     /// `http` or `https`.
     pub scheme: &'static str,
     address: SocketAddr,
+    /// The local address, if it is chosen.
+    source: Option<Ipv4Addr>,
     tls: Option<Tls>,
 }
 
@@ -67,7 +69,7 @@ impl Dialer {
         ensure!(ip.is_loopback(), "{host} is another machine: a load is for this one only");
         let tls = (scheme == "https").then(|| Tls::new(ip, trusted)).transpose()?;
         let address = SocketAddr::new(ip, authority.port_u16().unwrap_or(port));
-        Ok(Self { authority: authority.to_string(), scheme, address, tls })
+        Ok(Self { authority: authority.to_string(), scheme, address, source: None, tls })
     }
 
     /// Returns the origin for tokens and absolute URLs.
@@ -76,14 +78,36 @@ impl Dialer {
         format!("{}://{}", self.scheme, self.authority)
     }
 
+    /// Returns a dialer that connects from another loopback address.
+    #[must_use]
+    pub fn with_source(&self, source: Ipv4Addr) -> Self {
+        Self { source: Some(source), ..self.clone() }
+    }
+
+    /// Opens a connection without TLS.
+    ///
+    /// # Errors
+    /// If it is refused, or the machine has no port or descriptor for it.
+    pub async fn connect_tcp(&self) -> anyhow::Result<TcpStream> {
+        let stream = match self.source {
+            None => TcpStream::connect(self.address).await,
+            Some(source) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind((source, 0).into())?;
+                socket.connect(self.address).await
+            }
+        };
+        let stream = stream.with_context(|| format!("no connection to {}", self.address))?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
     /// Opens a connection.
     ///
     /// # Errors
     /// If the connection or the TLS handshake fails.
     pub async fn connect(&self, speak: Speak) -> anyhow::Result<Stream> {
-        let stream = TcpStream::connect(self.address).await;
-        let stream = stream.with_context(|| format!("no connection to {}", self.address))?;
-        stream.set_nodelay(true)?;
+        let stream = self.connect_tcp().await?;
         let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
         let config = match speak {
             Speak::Http1 => &tls.http1,

@@ -52,7 +52,9 @@ fn shown(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn micros(time: std::time::Duration) -> f64 {
+/// Returns a time in microseconds.
+#[must_use]
+pub fn micros(time: std::time::Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// The kernel's unit of `utime` and `stime` (`USER_HZ`): 10 ms on every Linux.
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// Longest wait for a process to become idle.
 const MAX_SETTLING: Duration = Duration::from_secs(60);
 /// Processor time per [`LOOK`] up to which a process counts as idle.
@@ -107,6 +107,37 @@ impl Process {
         Ok(memory)
     }
 
+    /// Returns the number of its threads.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn threads(&self) -> anyhow::Result<usize> {
+        self.pids.iter().map(|pid| count(&format!("/proc/{pid}/task"))).sum()
+    }
+
+    /// Returns the number of its open descriptors.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn descriptors(&self) -> anyhow::Result<usize> {
+        self.pids.iter().map(|pid| count(&format!("/proc/{pid}/fd"))).sum()
+    }
+
+    /// Returns the number of its open sockets.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn sockets(&self) -> anyhow::Result<usize> {
+        let mut sockets = 0;
+        for pid in &self.pids {
+            let directory = fs::read_dir(format!("/proc/{pid}/fd")).context("the process is gone")?;
+            // A descriptor may be closed while the directory is read.
+            let targets = directory.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+            sockets += targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count();
+        }
+        Ok(sockets)
+    }
+
     /// Waits until it is idle, for up to a minute, so that earlier work is not measured.
     ///
     /// # Errors
@@ -125,7 +156,9 @@ impl Process {
 }
 
 impl Sample {
-    fn since(&self, earlier: &Self) -> CpuUsage {
+    /// Returns what was used after an earlier sample.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> CpuUsage {
         let mut by_thread = BTreeMap::new();
         for (id, (name, time)) in &self.threads {
             let before = earlier.threads.get(id).map_or(Duration::ZERO, |(_, time)| *time);
@@ -152,6 +185,10 @@ impl CpuUsage {
     pub fn percent_of_a_core(&self) -> f64 {
         100.0 * self.total.as_secs_f64() / self.time.as_secs_f64()
     }
+}
+
+fn count(directory: &str) -> anyhow::Result<usize> {
+    Ok(fs::read_dir(directory).with_context(|| format!("{directory} cannot be read"))?.count())
 }
 
 fn read(pid: u32, what: &str) -> anyhow::Result<String> {
@@ -225,6 +262,11 @@ mod tests {
         let spent = process.usage_since(&before).unwrap();
         assert!(spent.total > Duration::ZERO && spent.time >= Duration::from_millis(60));
         assert!(process.memory().unwrap().anonymous > 0.0);
+        assert!(process.threads().unwrap() > 0);
+        let (before, _one_more) = (process.descriptors().unwrap(), fs::File::open("/dev/null").unwrap());
+        assert!(before > 0);
+        let _socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert!((1..=process.descriptors().unwrap()).contains(&process.sockets().unwrap()));
     }
 
     fn nothing() -> u64 {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -28,6 +29,20 @@ impl Running {
         command.args(["--host", "127.0.0.1", "--port", "0", "--data-dir"]).arg(data).args(arguments);
         command.env("WEBPUSH_SERVER_ADMIN__LISTEN", "off");
         Self::start(command)
+    }
+
+    /// Starts webpush-server as a node of a cluster, whose URLs have another origin than its address.
+    ///
+    /// # Errors
+    /// As [`Running::webpush_server`], and if no port is free.
+    pub fn node(binary: &Path, data: &Path, arguments: &[String]) -> anyhow::Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut command = Command::new(binary);
+        command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--data-dir"]).arg(data);
+        command.args(arguments).env("WEBPUSH_SERVER_ADMIN__LISTEN", "off");
+        let mut running = Self::start(command)?;
+        running.origin = format!("http://127.0.0.1:{port}");
+        Ok(running)
     }
 
     /// Starts one of the null servers of this program.

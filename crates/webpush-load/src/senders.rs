@@ -1,5 +1,6 @@
 //! Many senders at once.
 
+use crate::audience::one_of;
 use crate::body::{self, Beginning, Sizes, Stamp};
 use crate::dial::Dialer;
 use crate::histogram::Histogram;
@@ -41,6 +42,9 @@ pub struct SendArgs {
     /// Seconds to measure
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
+    /// Seconds to send before that, which are not measured
+    #[arg(long, value_name = "N", default_value_t = 0.5)]
+    warm_up: f64,
     /// Messages per second in an open loop, with latencies from due times [default: a closed loop]
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
@@ -51,7 +55,7 @@ pub struct SendArgs {
 
 /// Senders with their push URLs.
 pub struct Senders {
-    dialer: Dialer,
+    dialers: Vec<Dialer>,
     paths: Vec<String>,
     tokens: Tokens,
     beginning: Beginning,
@@ -78,30 +82,44 @@ impl SendArgs {
         Duration::from_secs(self.seconds)
     }
 
+    /// Returns the time to send before the measurement.
+    #[must_use]
+    pub fn warm_up(&self) -> Duration {
+        Duration::from_secs_f64(self.warm_up)
+    }
+
     /// Returns true if each message has a due time (open loop).
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.rate.is_some()
     }
 
-    /// Prepares senders for these push URLs.
+    /// Returns the same without due times: each response triggers the next message.
+    #[must_use]
+    pub fn in_a_closed_loop(&self) -> Self {
+        Self { rate: None, ..self.clone() }
+    }
+
+    /// Prepares senders for these push URLs, with connections spread over the dialers.
     ///
     /// # Errors
     /// If an argument is invalid.
     pub fn senders(
         &self,
-        dialer: Dialer,
+        dialers: Vec<Dialer>,
         endpoints: &[String],
         beginning: Beginning,
     ) -> anyhow::Result<Arc<Senders>> {
         ensure!((1..=4096).contains(&self.in_flight), "--in-flight: 1 to 4096");
         ensure!((1..=256).contains(&self.streams), "--streams: 1 to 256");
         ensure!((1..=600).contains(&self.seconds), "--seconds: 1 to 600");
+        ensure!((0.1..=600.0).contains(&self.warm_up), "--warm-up: 0.1 to 600");
         ensure!(self.rate.is_none_or(|rate| (0.1..=1e6).contains(&rate)), "--rate: 0.1 to 1,000,000");
         let paths = endpoints.iter().map(|url| path(url)).collect::<anyhow::Result<_>>()?;
         let seconds = usize::try_from(self.seconds).unwrap_or(usize::MAX);
-        let tokens = Tokens::prepare(self.vapid, &dialer.origin(), (seconds + 1) * TOKENS_A_SECOND)?;
-        Ok(Arc::new(Senders { dialer, paths, tokens, beginning, args: self.clone() }))
+        let tokens =
+            Tokens::prepare(self.vapid, &one_of(&dialers, 0)?.origin(), (seconds + 1) * TOKENS_A_SECOND)?;
+        Ok(Arc::new(Senders { dialers, paths, tokens, beginning, args: self.clone() }))
     }
 }
 
@@ -135,11 +153,11 @@ impl Senders {
         let (mut workers, mut shared) = (Vec::new(), None);
         for number in 0..self.args.in_flight {
             workers.push(match self.args.http {
-                Http::One => Worker::One(Http1::connect(&self.dialer).await?),
+                Http::One => Worker::One(Http1::connect(&one_of(&self.dialers, number)?).await?),
                 Http::Two => {
                     let connection = match shared.take() {
                         Some(connection) if number % self.args.streams != 0 => connection,
-                        _ => Http2::connect(&self.dialer).await?,
+                        _ => Http2::connect(&one_of(&self.dialers, number / self.args.streams)?).await?,
                     };
                     Worker::Two(shared.insert(connection).clone())
                 }

@@ -62,6 +62,12 @@ impl WebSocket {
         Ok(Self { stream, unread, mask: 0x9e37_79b9 })
     }
 
+    /// Returns the connection itself, for frames that no client should send.
+    #[must_use]
+    pub fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     /// Sends a text message in one write.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Delivery of stored messages to agents that reconnect.
 
 use super::absent::gone;
-use crate::audience::all;
+use crate::audience::{all, one_of};
 use crate::autopush::{Agent, Habits};
 use crate::body::Beginning;
 use crate::figures::Figures;
@@ -38,25 +38,26 @@ pub struct Args {
 /// # Errors
 /// If an operation fails, or a message is missing.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
-    let target = args.target.target()?;
+    let target = args.target.target().await?;
     let beginning = Beginning::now();
-    let agents = gone(&target.dialer, args.agents).await?;
+    let agents = gone(&target.dialers, args.agents).await?;
     let endpoints: Vec<String> = agents.iter().map(|(_, endpoint)| endpoint.clone()).collect();
-    let dialer = target.push_dialer(endpoints.first().context("--agents: at least one")?)?;
-    let senders = args.send.senders(dialer, &endpoints, beginning)?;
+    let dialers = target.push_dialers(endpoints.first().context("--agents: at least one")?)?;
+    let senders = args.send.senders(dialers, &endpoints, beginning)?;
     let expected = args.waiting * args.agents as u64;
     let stored = senders.run(MOST_FILLING, expected).await?.all_accepted()?.accepted;
     target.process.wait_until_quiet()?;
 
     let tally = Arc::new(Tally::new(beginning));
-    let (before, begun) = (target.process.sample()?, Instant::now());
+    let (before, begun) = (target.sample().await?, Instant::now());
     let names = Arc::new(agents);
     // An agent receives its messages immediately, without waiting until others have said hello.
     let listening = all(names.len(), |number| {
-        let (dialer, names, tally) = (target.dialer.clone(), Arc::clone(&names), Arc::clone(&tally));
+        let (dialer, names, tally) =
+            (one_of(&target.dialers, number), Arc::clone(&names), Arc::clone(&tally));
         async move {
             let name = names.get(number).map(|(name, _)| name.as_str());
-            let agent = Agent::hello(&dialer, name).await?;
+            let agent = Agent::hello(&dialer?, name).await?;
             Ok(tokio::spawn(async move { agent.listen(Habits::default(), &tally).await }))
         }
     });
@@ -66,13 +67,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     }
     let time = begun.elapsed();
     tokio::time::sleep(SETTLING).await;
-    let spent = target.process.usage_since(&before)?;
+    let mut figures = Figures::default();
+    target.note_usage(&mut figures, &before, "message", stored).await?;
     listening.iter().for_each(JoinHandle::abort);
 
-    let mut figures = Figures::default();
     figures.note("messages", stored as f64);
     figures.note("messages_per_second", stored as f64 / time.as_secs_f64());
     // Includes connecting and hello, which are shared by the agent's messages.
-    figures.note_cpu(&spent, "message", stored);
     Ok(figures)
 }

@@ -1,35 +1,40 @@
-//! Clients that try to take the service from the others: what an honest sender still gets.
+//! Clients that try to take the service from the others, or to bring it down.
 //!
-//! Each attack runs against a server of its own. Figures are shares of what the same senders got before the attack, so they
-//! are about fairness and not about the speed of the machine.
+//! Each attack runs against a server of its own, while honest clients use it. It fails if it succeeds: if honest clients are
+//! not served, if the server takes too much memory, or if a connection does not end as it should. That is decided by counts
+//! and memory; latencies are only reported.
+//!
+//! | family | attacks |
+//! |---|---|
+//! | `requests` | requests that cost much; measured by `shares` |
+//! | `frames`, `resets` | floods of HTTP/2 frames; streams that are reset, by either side |
+//! | `slow` | heads, bodies and handshakes that never end; connections that send nothing |
+//! | `websocket`, `mcs` | the same for the protocols of agents |
+//! | `senders` | requests that are refused, again and again: dead push URLs, wrong credentials |
+//! | `framing` | requests of HTTP/1.1 that servers understand differently |
+//!
+//! `victim` has the server and its honest client, `http2` frames, `end` the ways in which a connection ends.
 
-mod attack;
-mod client;
+mod end;
+mod frames;
+mod framing;
+mod http2;
+mod mcs;
+mod requests;
+mod resets;
+mod senders;
+mod shares;
+mod slow;
+mod victim;
+mod websocket;
 
-use crate::body::Beginning;
 use crate::figures::Figures;
-use crate::process::Process;
-use crate::scenario::absent::gone;
 use crate::senders::SendArgs;
 use crate::target::TargetArgs;
 use anyhow::{Context as _, ensure};
-use attack::Attack;
-use clap::ValueEnum as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use tokio::time::{Instant, interval};
-
-/// Agents to which the honest senders send.
-const AGENTS: usize = 100;
-const WARM_UP: Duration = Duration::from_millis(500);
-/// Interval at which the memory of the server is read.
-const LOOK: Duration = Duration::from_millis(50);
-/// The smallest share, in percent, of the rate without an attack that honest senders must get.
-///
-/// Attackers use the same cores as the server and the senders, and have up to 160 times their streams. An attack that
-/// succeeds leaves less than 1 %.
-const LEAST_SHARE: f64 = 5.0;
+use clap::ValueEnum;
+use requests::RequestAttack;
+use victim::{Attack, Victim};
 
 /// Options.
 #[derive(clap::Args)]
@@ -38,111 +43,90 @@ pub struct Args {
     target: TargetArgs,
     #[command(flatten)]
     send: SendArgs,
-    /// Attacks to run [default: all]
-    #[arg(long, value_enum, value_name = "ATTACK", value_delimiter = ',')]
-    only: Vec<Attack>,
+    /// Attacks to run, or families of them [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// List the attacks
+    #[arg(long)]
+    list: bool,
 }
 
-/// The effects of an attack on the others.
-struct Outcome {
-    /// Accepted messages of honest senders, in percent of those without the attack.
-    share: f64,
-    /// Largest growth of the server's memory.
-    grown_mib: f64,
-    /// Requests that the attackers have begun, as far as the server allowed streams.
-    requests: u64,
-}
+/// Attacks with one way to attack.
+const FAMILIES: [(&str, &[Attack]); 7] = [
+    ("frames", frames::ATTACKS),
+    ("resets", resets::ATTACKS),
+    ("slow", slow::ATTACKS),
+    ("websocket", websocket::ATTACKS),
+    ("mcs", mcs::ATTACKS),
+    ("senders", senders::ATTACKS),
+    ("framing", framing::ATTACKS),
+];
 
 /// Runs the attacks.
 ///
 /// # Errors
 /// If an operation fails, or an attack succeeds.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
-    let (mut figures, mut successes) = (Figures::default(), Vec::new());
-    let all = Attack::value_variants();
-    for attack in if args.only.is_empty() { all } else { &args.only } {
-        let name = attack.name();
-        let outcome = measure(args, *attack).await.with_context(|| name.clone())?;
-        figures.note(format!("{name}_honest_share_percent"), outcome.share);
-        figures.note(format!("{name}_memory_growth_mib"), outcome.grown_mib);
-        figures.note(format!("{name}_requests"), outcome.requests as f64);
-        successes.extend(outcome.success(*attack).map(|why| format!("{name}: {why}")));
+    if args.list {
+        list();
+        return Ok(Figures::default());
     }
+    let (mut figures, mut successes, mut ran) = (Figures::default(), Vec::new(), 0);
+    for attack in RequestAttack::value_variants() {
+        if args.wants("requests", &attack.name()) {
+            ran += 1;
+            let success = shares::run(args, *attack, &mut figures).await;
+            successes.extend(
+                success.with_context(|| attack.name())?.map(|why| format!("{}: {why}", attack.name())),
+            );
+        }
+    }
+    for (family, attacks) in FAMILIES {
+        for attack in attacks.iter().filter(|attack| args.wants(family, attack.name)) {
+            ran += 1;
+            eprintln!("{family}: {}", attack.name);
+            match Box::pin(Victim::attack(&args.target, attack)).await {
+                Ok(outcome) => outcome.note(attack.name, &mut figures),
+                Err(error) => successes.push(format!("{}: {error:#}", attack.name)),
+            }
+        }
+    }
+    ensure!(ran > 0, "no attack has this name; --list shows them");
     ensure!(successes.is_empty(), "{}{}", figures.lines(), successes.join("\n"));
     Ok(figures)
 }
 
-async fn measure(args: &Args, attack: Attack) -> anyhow::Result<Outcome> {
-    let target = args.target.target()?;
-    let agents = gone(&target.dialer, AGENTS).await?;
-    let endpoints: Vec<String> = agents.into_iter().map(|(_, endpoint)| endpoint).collect();
-    let dialer = target.push_dialer(endpoints.first().context("there is no agent")?)?;
-    let senders = args.send.senders(dialer, &endpoints, Beginning::now())?;
-
-    senders.run(WARM_UP, u64::MAX).await?.all_accepted()?;
-    let before = senders.run(args.send.length(), u64::MAX).await?.all_accepted()?.rate();
-    let requests = Arc::new(AtomicU64::new(0));
-    let prepared = attack.prepare(&target.dialer).await?;
-    let memory = target.process.memory()?.resident;
-    let attackers = prepared.begin(&requests).await?;
-    let (honest, highest) = tokio::join!(
-        senders.run(args.send.length(), u64::MAX),
-        highest_memory(&target.process, args.send.length())
-    );
-    drop(attackers);
-    Ok(Outcome {
-        share: 100.0 * honest?.rate() / before,
-        grown_mib: (highest? - memory) / 1024.0,
-        requests: requests.load(Ordering::Relaxed),
-    })
-}
-
-/// Returns the largest resident memory during a time, in KiB.
-async fn highest_memory(process: &Process, length: Duration) -> anyhow::Result<f64> {
-    let (mut highest, mut looks, end) = (0.0_f64, interval(LOOK), Instant::now() + length);
-    while Instant::now() < end {
-        looks.tick().await;
-        highest = highest.max(process.memory()?.resident);
+impl Args {
+    fn wants(&self, family: &str, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == family || only == name)
     }
-    Ok(highest)
 }
 
-impl Outcome {
-    /// Returns why the attack succeeded; `None` if it did not.
-    fn success(&self, attack: Attack) -> Option<String> {
-        if self.requests < attack.least_requests() {
-            return Some(format!(
-                "only {} requests were begun: the attack did not take place",
-                self.requests
-            ));
+fn list() {
+    for attack in RequestAttack::value_variants() {
+        println!("{:<10} {}", "requests", attack.name());
+    }
+    for (family, attacks) in FAMILIES {
+        for attack in attacks {
+            println!("{family:<10} {:<24} {}", attack.name, attack.about);
         }
-        if self.share < LEAST_SHARE {
-            return Some(format!(
-                "honest senders got {:.1} % of their rate, below {LEAST_SHARE} %",
-                self.share
-            ));
-        }
-        let limit = attack.memory_limit_mib();
-        (self.grown_mib > limit)
-            .then(|| format!("the server grew by {:.0} MiB, more than {limit} MiB", self.grown_mib))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
-    fn an_attack_succeeds_by_share_or_memory_and_only_if_it_took_place() {
-        let attack = Attack::Monitors;
-        let harmless = || Outcome { share: 30.0, grown_mib: 1.0, requests: 1_000_000 };
-        assert_eq!(harmless().success(attack), None);
-        for outcome in [
-            Outcome { share: 1.0, ..harmless() },
-            Outcome { grown_mib: 10_000.0, ..harmless() },
-            Outcome { requests: 0, ..harmless() },
-        ] {
-            assert!(outcome.success(attack).is_some());
-        }
+    fn each_attack_has_a_name_of_its_own() {
+        let mut names: Vec<String> =
+            RequestAttack::value_variants().iter().map(|attack| attack.name()).collect();
+        let families = FAMILIES.iter().flat_map(|(family, attacks)| {
+            attacks.iter().map(|attack| attack.name.to_owned()).chain([(*family).to_owned()])
+        });
+        names.extend(families);
+        let distinct: HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
     }
 }

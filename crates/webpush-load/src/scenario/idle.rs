@@ -1,6 +1,6 @@
 //! Idle agents: server memory per agent, cost of connecting, processor time while idle.
 
-use crate::audience::{AudienceArgs, Via, all, subscribe};
+use crate::audience::{AudienceArgs, Via, all, one_of, subscribe};
 use crate::autopush::Agent;
 use crate::body::{Beginning, uuid};
 use crate::figures::Figures;
@@ -44,10 +44,10 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
         "{} agents need more than the {descriptors} descriptors that this process may have (ulimit -n)",
         args.audience.agents
     );
-    let target = args.target.target()?;
+    let target = args.target.target().await?;
     // Memory of subscriptions in the store is not counted as memory of connected agents.
     let mut subscriptions = match args.audience.via {
-        Via::Push => subscribe(&target.dialer, FIRST + args.audience.agents).await?,
+        Via::Push => subscribe(&target.dialers, FIRST + args.audience.agents).await?,
         Via::Websocket => Vec::new(),
     };
     let first = Agents::connect(args, &target, FIRST, &mut subscriptions).await?;
@@ -93,7 +93,7 @@ impl Agents {
             Via::Push => {
                 let tally = Arc::new(Tally::new(Beginning::now()));
                 let subscriptions = subscriptions.split_off(subscriptions.len().saturating_sub(count));
-                Ok(Self(args.audience.hold(&target.dialer, subscriptions, &tally).await?))
+                Ok(Self(args.audience.hold(&target.dialers, subscriptions, &tally).await?))
             }
         }
     }
@@ -101,9 +101,9 @@ impl Agents {
     async fn sockets(args: &Args, target: &Target, count: usize) -> anyhow::Result<Self> {
         let register = args.register;
         let connected = all(count, |number| {
-            let dialer = target.dialer.clone();
+            let dialer = one_of(&target.dialers, number);
             async move {
-                let mut agent = Agent::hello(&dialer, None).await?;
+                let mut agent = Agent::hello(&dialer?, None).await?;
                 if register {
                     agent.register(&uuid(number as u64)).await?;
                 }
@@ -125,7 +125,11 @@ impl Agents {
     }
 }
 
-fn descriptors() -> anyhow::Result<usize> {
+/// Returns the number of descriptors that this process may have.
+///
+/// # Errors
+/// If the kernel does not say.
+pub(crate) fn descriptors() -> anyhow::Result<usize> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let soft = line.and_then(|line| line.split_whitespace().next());

@@ -105,7 +105,7 @@ async fn http(send: &SendArgs) -> anyhow::Result<Figures> {
     let process = Process::new(vec![running.pid()]);
     // The length of a push URL.
     let endpoint = format!("{}/push/{}", running.origin, "x".repeat(66));
-    let senders = send.senders(Dialer::new(&running.origin, None)?, &[endpoint], Beginning::now())?;
+    let senders = send.senders(vec![Dialer::new(&running.origin, None)?], &[endpoint], Beginning::now())?;
     senders.run(Duration::from_millis(500), u64::MAX).await?.all_accepted()?;
     let before = process.sample()?;
     let posted = senders.run(send.length(), u64::MAX).await?.all_accepted()?;

@@ -10,8 +10,6 @@ use anyhow::{Context as _, bail};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Messages sent before the measurement.
-const WARM_UP: Duration = Duration::from_millis(500);
 /// Longest gap between messages before the rest is considered lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait for the batches that settle acknowledgements, which a message pays for.
@@ -33,23 +31,24 @@ pub struct Args {
 /// # Errors
 /// If an operation fails, or a message is missing.
 pub async fn run(args: &Args) -> anyhow::Result<Figures> {
-    let target = args.target.target()?;
+    let target = args.target.target().await?;
     let beginning = Beginning::now();
     let tally = Arc::new(Tally::new(beginning));
-    let mut audience = args.audience.gather(&target.dialer, &tally).await?;
+    let mut audience = args.audience.gather(&target.dialers, &tally).await?;
     let first = audience.endpoints.first().context("there is no agent")?;
-    let senders = args.send.senders(target.push_dialer(first)?, &audience.endpoints, beginning)?;
+    let senders = args.send.senders(target.push_dialers(first)?, &audience.endpoints, beginning)?;
 
-    let warm_up = senders.run(WARM_UP, u64::MAX).await?.all_accepted()?;
+    let warm_up = senders.run(args.send.warm_up(), u64::MAX).await?.all_accepted()?;
     tally.wait_for(warm_up.accepted, PATIENCE).await;
     tokio::time::sleep(SETTLING).await;
     tally.reset();
 
-    let before = target.process.sample()?;
+    let before = target.sample().await?;
     let posted = senders.run(args.send.length(), u64::MAX).await?.all_accepted()?;
     let all_came = tally.wait_for(posted.accepted, PATIENCE).await;
     tokio::time::sleep(SETTLING).await;
-    let spent = target.process.usage_since(&before)?;
+    let mut figures = Figures::default();
+    target.note_usage(&mut figures, &before, "message", posted.accepted).await?;
 
     let (lost, reason) = audience.lost();
     if let Some(reason) = reason {
@@ -58,14 +57,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     if !all_came {
         bail!("only {} of {} messages were delivered and acknowledged", tally.count(), posted.accepted);
     }
-    let mut figures = Figures::default();
     figures.note("messages", posted.accepted as f64);
     figures.note("messages_per_second", posted.rate());
     // In a closed loop the next message waits for the previous one: see `send_rate`.
     let kind = if args.send.is_open() { "open_loop" } else { "closed_loop" };
     figures.note_latency(&format!("{kind}_post"), &posted.latency);
     figures.note_latency(&format!("{kind}_delivery"), &tally.latency());
-    figures.note_cpu(&spent, "message", posted.accepted);
     figures.note("server_rss_kib", target.process.memory()?.resident);
     Ok(figures)
 }

@@ -47,10 +47,13 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     let start = || Running::webpush_server(&args.server, &directory.path().join("data"), &[]);
     let mut running = start()?;
     let dialer = Dialer::new(&running.origin, None)?;
-    let endpoints: Vec<_> =
-        gone(&dialer, args.agents).await?.into_iter().map(|(_, endpoint)| endpoint).collect();
+    let endpoints: Vec<_> = gone(std::slice::from_ref(&dialer), args.agents)
+        .await?
+        .into_iter()
+        .map(|(_, endpoint)| endpoint)
+        .collect();
     let uri: http::Uri = endpoints.first().context("--agents: at least one")?.parse()?;
-    let senders = args.send.senders(dialer, &endpoints, Beginning::now())?;
+    let senders = args.send.senders(vec![dialer], &endpoints, Beginning::now())?;
     let posted = senders.run(MOST_FILLING, args.stored).await?.all_accepted()?;
     ensure!(posted.accepted == args.stored, "only {} messages could be stored in time", posted.accepted);
 

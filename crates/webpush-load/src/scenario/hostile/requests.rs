@@ -1,8 +1,8 @@
-//! The attacks.
+//! Requests that cost much, by work or by memory: honest senders keep a share of their rate.
 
-use super::client::{Client, finish};
 use crate::audience::all;
 use crate::dial::Dialer;
+use crate::h2_client::{Client, finish};
 use bytes::Bytes;
 use clap::ValueEnum;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 const STREAMS: usize = 256;
 const DEFAULT_WINDOW: u32 = 65_535;
 const MESSAGE: [u8; 4000] = [b'x'; 4000];
-/// Messages that wait in each inbox of [`Attack::Monitors`] and [`Attack::Events`].
+/// Messages that wait in each inbox of [`RequestAttack::Monitors`] and [`RequestAttack::Events`].
 const WAITING: usize = 34;
 /// Bytes of a notification for the Matrix gateway, just below its limit.
 const NOTIFICATION_BYTES: usize = 58 * 1024;
 
 /// An attack of clients on the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Attack {
+pub(super) enum RequestAttack {
     /// Read the newest message of a channel beside one that holds many
     Channels,
     /// Ask for urgent messages in an inbox with many that are not
@@ -66,7 +66,7 @@ enum RequestEnd {
     Unfinished,
 }
 
-impl Attack {
+impl RequestAttack {
     /// Returns its name on the command line.
     pub(super) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
