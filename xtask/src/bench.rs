@@ -21,6 +21,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::postgres;
 use machine::Machine;
 use measure::Runs;
 use row::{Row, RowResult};
@@ -73,15 +74,20 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         options.peer.as_deref().map(Path::canonicalize).transpose().context("there is no such --peer")?;
     let machine = Machine::look(root, options.quick)?;
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
+    let (rows, left_out) = without_postgres(rows, options.only.is_empty(), postgres::is_installed())?;
+    left_out.iter().for_each(|line| println!("{line}"));
     let mut runs = Runs::new(root, options.quick, rounds.max(1), peer);
     let mut measured = Vec::new();
     for row in rows {
         let result = row.measure(&mut runs);
         println!("{}", result.line());
+        if !options.only.is_empty() {
+            result.beside().for_each(|line| println!("    {line}"));
+        }
         measured.push(result);
     }
     if options.only.is_empty() {
-        page::write(&root.join(PAGE), &machine, &measured, &runs)?;
+        page::write(&root.join(PAGE), &machine, &measured, &runs, left_out.as_deref())?;
         println!("written to {PAGE}");
     }
     Ok(measured.iter().all(RowResult::is_there))
@@ -98,6 +104,24 @@ fn chosen(texts: &[String]) -> Result<Vec<&'static Row>> {
     Ok(rows::all().filter(is_chosen).collect())
 }
 
+/// Leaves out the rows that need PostgreSQL if it is not installed, and says so.
+///
+/// Fails if they were asked for.
+fn without_postgres(
+    rows: Vec<&'static Row>,
+    is_all: bool,
+    installed: Result<()>,
+) -> Result<(Vec<&'static Row>, Option<String>)> {
+    let Err(reason) = installed else { return Ok((rows, None)) };
+    let (left_out, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.needs_postgres());
+    if left_out.is_empty() {
+        return Ok((rows, None));
+    }
+    let names = left_out.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+    ensure!(is_all, "{names} cannot be measured: {reason:#}");
+    Ok((rows, Some(format!("Left out: {names}, because {reason:#}."))))
+}
+
 /// Builds the server and the load separately.
 ///
 /// In one build the load would enable features of dependencies that the shipped server does not have.
@@ -112,4 +136,25 @@ fn build(root: &Path) -> Result<()> {
         ensure!(status.context("cannot run cargo")?.success(), "{package} could not be built");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_without_their_database_are_named_and_fail_if_they_were_asked_for() {
+        let missing = || Err(anyhow::anyhow!("PostgreSQL is missing"));
+        let all = || chosen(&[]).unwrap();
+        let (rows, left_out) = without_postgres(all(), true, missing()).unwrap();
+        let left_out = left_out.unwrap();
+        assert!(rows.len() < all().len() && !rows.iter().any(|row| row.needs_postgres()));
+        assert!(
+            left_out.contains("cluster-absent-64, ") && left_out.ends_with("because PostgreSQL is missing.")
+        );
+        assert!(without_postgres(all(), false, missing()).is_err());
+        let others = chosen(&["online-http1".to_owned()]).unwrap();
+        assert_eq!(without_postgres(others, false, missing()).unwrap().1, None);
+        assert_eq!(without_postgres(all(), true, Ok(())).unwrap().0.len(), all().len());
+    }
 }

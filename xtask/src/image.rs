@@ -20,7 +20,7 @@ use containerfile::Containerfile;
 
 const SCRIPTS: &str = "contrib/container";
 /// Maximum size of the unpacked image.
-const MOST_BYTES: usize = 23_000_000;
+const MOST_BYTES: usize = 26_000_000;
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]

@@ -11,6 +11,7 @@ pub(crate) mod certificates;
 mod matrix;
 pub(crate) mod process;
 mod proxies;
+mod sender;
 mod server;
 mod terminals;
 mod tool;
@@ -246,6 +247,11 @@ impl Bench {
             Run::Proxy(proxy) => {
                 let command = self.script("python/proxies.py", case.tools)?;
                 self.run_behind(command, proxy)
+            }
+            Run::Sender { path, library, failures } => {
+                let mut script = self.script(path, case.tools)?;
+                script.args(library);
+                sender::run(&self.binary, &self.workspace.scratch, &script, failures)
             }
             Run::Terminals(stop) => terminals::run(&self.binary, &self.workspace.scratch, stop),
         }

@@ -23,6 +23,8 @@ use server::Server;
 const PRIMARY_VARIABLE: &str = "WEBPUSH_TEST_POSTGRES";
 /// URLs of the standbys with a space between them, for COMMAND.
 const STANDBYS_VARIABLE: &str = "WEBPUSH_TEST_POSTGRES_STANDBYS";
+/// Their process IDs in the same order, for measurements.
+const PROCESSES_VARIABLE: &str = "WEBPUSH_TEST_POSTGRES_PROCESSES";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -35,6 +37,11 @@ pub(crate) struct Options {
     /// Command to run with WEBPUSH_TEST_POSTGRES set to the URL of the primary [default: wait for Ctrl-C]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+/// Fails if PostgreSQL is not installed.
+pub(crate) fn is_installed() -> Result<()> {
+    Installation::find().map(drop)
 }
 
 /// Runs the command between start and end of the servers; returns its exit status.
@@ -113,7 +120,9 @@ impl Cluster {
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = vec![(PRIMARY_VARIABLE, self.primary().url())];
+        let pids: Vec<String> = self.servers.iter().map(|server| server.pid().to_string()).collect();
+        let mut variables =
+            vec![(PRIMARY_VARIABLE, self.primary().url()), (PROCESSES_VARIABLE, pids.join(" "))];
         if self.servers.len() > 1 {
             let urls: Vec<String> = self.servers[1..].iter().map(Server::url).collect();
             variables.push((STANDBYS_VARIABLE, urls.join(" ")));

@@ -13,6 +13,10 @@ use super::row::Reading;
 /// Time limit for one run of one command.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 const LOOK: Duration = Duration::from_millis(50);
+/// Is this program.
+const XTASK: &str = "cargo xtask ";
+/// Makes the measured server a cluster, which the peer is not.
+const ONE_NODE: &str = " --nodes 1";
 /// The arguments for the measured server; replaced for the peer.
 pub(super) const OURS: &str = "--server target/dist/webpush-server --directory target/bench";
 
@@ -50,7 +54,8 @@ impl Runs {
     /// Reads the same figure of autopush-rs, if available; prints a failure and returns `None`.
     pub(super) fn read_of_peer(&mut self, reading: &Reading) -> Option<f64> {
         let directory = self.peer.as_ref()?.display().to_string();
-        let command = self.command(reading).replace(OURS, &format!("--peer {directory}"));
+        let command =
+            self.command(reading).replace(ONE_NODE, "").replace(OURS, &format!("--peer {directory}"));
         match self.figure(&command, reading) {
             Ok(figure) => Some(figure),
             Err(error) => {
@@ -118,16 +123,20 @@ fn chosen(command: &str, quick: bool) -> String {
 
 /// Runs a command at the root, and returns its output.
 fn run(root: &Path, command: &str) -> Result<String> {
-    let mut words = command.split_whitespace();
-    let program = words.next().context("an empty command")?;
-    let mut child = Command::new(root.join(program))
+    let own = command.strip_prefix(XTASK);
+    let mut words = own.unwrap_or(command).split_whitespace();
+    let program = match own {
+        Some(_) => std::env::current_exe()?,
+        None => root.join(words.next().context("an empty command")?),
+    };
+    let mut child = Command::new(&program)
         .args(words)
         .current_dir(root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot run {program}"))?;
+        .with_context(|| format!("cannot run {}", program.display()))?;
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let said = thread::spawn(move || read(out.as_mut()));
     let complained = thread::spawn(move || read(err.as_mut()));

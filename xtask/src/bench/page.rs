@@ -14,9 +14,15 @@ use super::row::{Figures, RowResult, number};
 const BEGIN: &str = "<!-- written by cargo xtask bench: begin -->";
 const END: &str = "<!-- written by cargo xtask bench: end -->";
 
-pub(super) fn write(path: &Path, machine: &Machine, rows: &[RowResult], runs: &Runs) -> Result<()> {
+pub(super) fn write(
+    path: &Path,
+    machine: &Machine,
+    rows: &[RowResult],
+    runs: &Runs,
+    left_out: Option<&str>,
+) -> Result<()> {
     let page = fs::read_to_string(path)?;
-    let generated = generated(machine, rows, runs)?;
+    let generated = generated(machine, rows, runs, left_out)?;
     let page =
         replaced(&page, &generated).with_context(|| format!("{} has not both marks", path.display()))?;
     Ok(fs::write(path, page)?)
@@ -29,7 +35,7 @@ fn replaced(page: &str, generated: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}\n{generated}{END}{after}"))
 }
 
-fn generated(machine: &Machine, rows: &[RowResult], runs: &Runs) -> Result<String> {
+fn generated(machine: &Machine, rows: &[RowResult], runs: &Runs, left_out: Option<&str>) -> Result<String> {
     let mut text = String::new();
     writeln!(text, "\n## The goals ({})\n", machine.date)?;
     let (quick, peer) =
@@ -49,6 +55,9 @@ fn generated(machine: &Machine, rows: &[RowResult], runs: &Runs) -> Result<Strin
         machine.described(),
         runs.rounds()
     )?;
+    if let Some(left_out) = left_out {
+        writeln!(text, "{left_out}\n")?;
+    }
     table(&mut text, rows, runs)?;
     writeln!(text, "\n### Commands\n")?;
     rows.iter().try_for_each(|row| details(&mut text, row, runs))?;

@@ -4,6 +4,9 @@ use anyhow::Result;
 
 use super::measure::Runs;
 
+/// Beginning of the commands of rows with a PostgreSQL of their own.
+const POSTGRES: &str = "cargo xtask postgres ";
+
 /// Something to be measured, as data.
 pub(super) struct Row {
     pub(super) name: &'static str,
@@ -30,7 +33,7 @@ pub(super) struct Reading {
     pub(super) once: bool,
 }
 
-/// The upper bound of a figure.
+/// The bound of a figure.
 #[derive(Clone, Copy)]
 pub(super) enum Goal {
     /// There is no goal; the figure is only shown.
@@ -40,6 +43,10 @@ pub(super) enum Goal {
     AboveLimit(f64),
     /// A multiple of the limit.
     TimesLimit(f64),
+    /// A multiple of the limit, and this.
+    TimesLimitAndMore(f64, f64),
+    /// At least this multiple of the limit.
+    AtLeastTimesLimit(f64),
 }
 
 /// The results of a row.
@@ -83,14 +90,33 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Returns true if it needs a PostgreSQL of its own.
+    pub(super) fn needs_postgres(&self) -> bool {
+        self.figure.command.starts_with(POSTGRES)
+    }
+}
+
 impl Goal {
-    /// The maximum.
+    /// The maximum, or the minimum.
     pub(super) fn bound(self, limit: Option<f64>) -> Option<f64> {
         match self {
             Self::None => None,
             Self::AtMost(most) => Some(most),
             Self::AboveLimit(more) => limit.map(|limit| limit + more),
-            Self::TimesLimit(times) => limit.map(|limit| limit * times),
+            Self::TimesLimit(times) | Self::AtLeastTimesLimit(times) => limit.map(|limit| limit * times),
+            Self::TimesLimitAndMore(times, more) => limit.map(|limit| limit * times + more),
+        }
+    }
+
+    fn is_met(self, figure: f64, bound: f64) -> bool {
+        match self {
+            Self::AtLeastTimesLimit(_) => figure >= bound,
+            Self::None
+            | Self::AtMost(_)
+            | Self::AboveLimit(_)
+            | Self::TimesLimit(_)
+            | Self::TimesLimitAndMore(..) => figure <= bound,
         }
     }
 
@@ -101,6 +127,10 @@ impl Goal {
             Self::AtMost(_) => format!("≤ {bound}"),
             Self::AboveLimit(more) => format!("≤ limit + {} = {bound}", number(more)),
             Self::TimesLimit(times) => format!("≤ {} × limit = {bound}", number(times)),
+            Self::TimesLimitAndMore(times, more) => {
+                format!("≤ {} × limit + {} = {bound}", number(times), number(more))
+            }
+            Self::AtLeastTimesLimit(times) => format!("≥ {} × limit = {bound}", number(times)),
         }
     }
 }
@@ -115,9 +145,15 @@ impl RowResult {
         match self.row.goal.bound(figures.limit) {
             None => "–",
             Some(_) if self.smaller => "not at this size",
-            Some(bound) if figures.figure <= bound => "met",
+            Some(bound) if self.row.goal.is_met(figures.figure, bound) => "met",
             Some(_) => "**missed**",
         }
+    }
+
+    /// Lines with the other figures.
+    pub(super) fn beside(&self) -> impl Iterator<Item = String> {
+        let figures = self.result.iter().flat_map(|figures| &figures.beside);
+        figures.map(|(name, value)| format!("{name} {}", number(*value)))
     }
 
     /// The line that is printed.
@@ -153,6 +189,10 @@ mod tests {
         assert_eq!(Goal::TimesLimit(1.5).shown(Some(100.0)), "≤ 1.50 × limit = 150");
         assert_eq!(Goal::TimesLimit(1.5).bound(None), None);
         assert_eq!(Goal::None.shown(None), "–");
+        assert_eq!(Goal::TimesLimitAndMore(2.0, 1000.0).shown(Some(3000.0)), "≤ 2 × limit + 1000 = 7000");
+        let least = Goal::AtLeastTimesLimit(0.5);
+        assert_eq!(least.shown(Some(3000.0)), "≥ 0.50 × limit = 1500");
+        assert_eq!([least.is_met(1500.0, 1500.0), least.is_met(1499.0, 1500.0)], [true, false]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The rows, in the order of the page.
 
+mod cluster;
 mod memory;
 mod messages;
 mod starting;
@@ -8,7 +9,7 @@ mod store;
 use super::row::Row;
 
 pub(super) fn all() -> impl Iterator<Item = &'static Row> {
-    [messages::ROWS, memory::ROWS, store::ROWS, starting::ROWS].into_iter().flatten()
+    [messages::ROWS, memory::ROWS, store::ROWS, starting::ROWS, cluster::ROWS].into_iter().flatten()
 }
 
 #[cfg(test)]

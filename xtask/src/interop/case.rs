@@ -18,6 +18,8 @@ pub(super) enum Run {
     OwnServer { path: &'static str, transport: Transport },
     /// A script, with a proxy between it and a server of its own.
     Proxy(Proxy),
+    /// A script that sends to `conform sender`, and the requirements that its library fails.
+    Sender { path: &'static str, library: &'static [&'static str], failures: &'static [&'static str] },
     /// The server's own terminal clients, with a server that is stopped in the middle.
     Terminals(Stop),
 }
@@ -49,6 +51,24 @@ const fn curl(name: &'static str, transport: Transport, version: &'static [&'sta
 
 const fn firefox(name: &'static str, tools: &'static [Tool], transport: Transport) -> Case {
     Case { name, tools, run: Run::OwnServer { path: "node/firefox.mjs", transport } }
+}
+
+const fn node_sender(
+    name: &'static str,
+    library: &'static [&'static str],
+    failures: &'static [&'static str],
+) -> Case {
+    let run = Run::Sender { path: "node/conform-sender.mjs", library, failures };
+    Case { name, tools: NODE_PACKAGES, run }
+}
+
+const fn python_sender(
+    name: &'static str,
+    library: &'static [&'static str],
+    failures: &'static [&'static str],
+) -> Case {
+    let run = Run::Sender { path: "python/conform_sender.py", library, failures };
+    Case { name, tools: PYTHON_PACKAGES, run }
 }
 
 pub(super) const CASES: &[Case] = &[
@@ -85,6 +105,9 @@ pub(super) const CASES: &[Case] = &[
         tools: &[Tool::Curl, Tool::Node, Tool::NodePackages],
         run: Run::OwnServer { path: "node/dev-tls.mjs", transport: Plain },
     },
+    node_sender("conform-sender-web-push", &["web-push"], &[]),
+    node_sender("conform-sender-web-push-aesgcm", &["web-push", "aesgcm"], &["S8291-4-a", "S8292-3-a"]),
+    python_sender("conform-sender-pywebpush", &["pywebpush"], &[]),
     script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),
     script("kunifiedpush-plain", PYTHON_PACKAGES, "python/kunifiedpush.py", Plain),
     script("kunifiedpush-tls", PYTHON_PACKAGES, "python/kunifiedpush.py", Tls),

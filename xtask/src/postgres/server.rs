@@ -96,6 +96,10 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Executes a statement; returns its rows as text.
     pub(super) fn execute(&self, statement: &str) -> Result<String> {
         let mut psql = self.installation.command("psql");

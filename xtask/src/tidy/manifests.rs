@@ -24,9 +24,23 @@ const CRATES: &[(&str, &[&str])] = &[
             "webpush-http",
         ],
     ),
-    ("webpush-dev", &["webpush-core", "webpush-store", "webpush-client", "webpush-service", "webpush-http"]),
+    ("webpush-conformance", &["webpush-core", "webpush-client"]),
+    (
+        "webpush-dev",
+        &[
+            "webpush-core",
+            "webpush-store",
+            "webpush-client",
+            "webpush-conformance",
+            "webpush-service",
+            "webpush-http",
+        ],
+    ),
     ("webpush-server", SHIPPED),
     ("webpush-load", EVERYTHING),
+    ("webpush-powercut", &["webpush-store"]),
+    ("webpush-fuzz", EVERYTHING),
+    ("webpush-sim", EVERYTHING),
     ("xtask", &[]),
 ];
 
@@ -40,9 +54,10 @@ const SHIPPED: &[&str] = &[
     "webpush-http",
     "webpush-admin",
     "webpush-dev",
+    "webpush-conformance",
 ];
 
-/// For the load generator, which measures all of them and is never shipped.
+/// For programs that use all of them and are never shipped.
 const EVERYTHING: &[&str] = &[
     "webpush-core",
     "webpush-store",
@@ -52,6 +67,7 @@ const EVERYTHING: &[&str] = &[
     "webpush-http",
     "webpush-admin",
     "webpush-dev",
+    "webpush-conformance",
     "webpush-server",
 ];
 
@@ -71,6 +87,7 @@ const PURE: &[(&str, &[&str])] = &[
             "rustix",
             "rustls",
             "rustls-native-certs",
+            "shuttle",
             "tokio",
             "tokio-postgres",
             "tokio-postgres-rustls",

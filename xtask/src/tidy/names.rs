@@ -8,7 +8,8 @@ use super::source::Source;
 /// Conventional names that many modules use.
 const CONVENTIONS: [&str; 2] = ["Args", "Error"];
 /// Never shipped.
-const EXEMPT_PACKAGES: [&str; 3] = ["webpush-load", "xtask", "fuzz"];
+const EXEMPT_PACKAGES: [&str; 6] =
+    ["webpush-load", "webpush-powercut", "webpush-fuzz", "webpush-sim", "xtask", "fuzz"];
 
 /// Checks the types of all crates together.
 pub(super) fn check(sources: &[Source], breaches: &mut Vec<Breach>) {

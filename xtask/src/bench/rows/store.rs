@@ -22,6 +22,7 @@ const STORED_1K: Reading = scale!("--stored 1000 --subscriptions 10000");
 const STORED_100K: Reading = scale!("--stored {100000|10000} --subscriptions 10000");
 const STORED_1M: Reading = scale!("--stored {1000000|50000} --subscriptions 10000");
 const SUBSCRIPTIONS_1M: Reading = scale!("--stored 1000 --subscriptions {1000000|50000}");
+const SUBSCRIPTIONS_10M: Reading = scale!("--stored 1000 --subscriptions {10000000|100000} --row-cache 3000");
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -59,6 +60,16 @@ pub(super) const ROWS: &[Row] = &[
         what: "the same with 1,000 stored and {1,000,000|50,000} subscriptions; the limit is the first",
         unit: "µs",
         figure: SUBSCRIPTIONS_1M,
+        goal: Goal::TimesLimit(1.5),
+        limit: &[STORED_1K],
+        beside: &[],
+        peer: None,
+    },
+    Row {
+        name: "scale-subscriptions-10m",
+        what: "the same with {10,000,000|100,000} subscriptions, all of them in a larger row cache; the limit is the first",
+        unit: "µs",
+        figure: SUBSCRIPTIONS_10M,
         goal: Goal::TimesLimit(1.5),
         limit: &[STORED_1K],
         beside: &[],
