@@ -6,5 +6,7 @@ export default defineConfig({
   reporter: 'line',
   fullyParallel: true,
   workers: 2,
+  // A browser may start slowly while another one does.
+  timeout: 90_000,
   use: { pushOptions: { launch: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' } } },
 });

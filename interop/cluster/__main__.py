@@ -14,6 +14,7 @@ import measure
 import senders
 import suite
 import summary
+import upgrade
 from checker import Verdict
 
 
@@ -70,6 +71,12 @@ def parse():
     load.add_arguments(command)
     load.add_settle_argument(command)
     command.set_defaults(run=measure.run)
+
+    command = commands.add_parser("upgrade", help="upgrade nodes to another program under load, and back again")
+    upgrade.add_arguments(command)
+    load.add_arguments(command)
+    load.add_settle_argument(command)
+    command.set_defaults(run=upgrade.run, **upgrade.CLUSTER)
 
     command = commands.add_parser("check", help="check the histories in a directory")
     command.add_argument("directory")

@@ -57,6 +57,8 @@ async def run(arguments):
     recorder = Recorder(directory / "agents.jsonl")
     seeded = random.Random(f"{arguments.seed} agents")
     nodes = Nodes(arguments.nodes, seeded, bool(arguments.first_node))
+    if arguments.health_checks:
+        await nodes.start_checks(arguments.health_checks)
     fleet = Fleet(recorder, nodes, seeded, arguments.stay, arguments.away, arguments.idle, arguments.forgetful)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

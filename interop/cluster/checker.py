@@ -49,12 +49,13 @@ class Verdict:
     def find_given_up(self):
         """Returns the messages of which a standby that was forced up may have nothing, which its operator chose.
 
-        Marks name the spans in which it was cut off: it has neither what was accepted then nor what was acknowledged.
+        Marks name the spans in which it was cut off: it has nothing that was accepted or acknowledged then, or of which
+        a receipt was sent.
         """
         spans = [mark["given_up"] for mark in self.history.marks if "given_up" in mark]
 
         def is_given_up(message):
-            times = [message.ended, *(acknowledgement["at"] for acknowledgement in message.acknowledged)]
+            times = [message.ended, *(event["at"] for event in message.acknowledged + message.receipts)]
             return any(begin <= time <= end for begin, end in spans for time in times)
 
         return {message.number for message in self.messages.values() if is_given_up(message)}

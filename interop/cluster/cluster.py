@@ -20,6 +20,10 @@ class Node(Program):
         super().__init__(name, *arguments, **options)
         self.address, self.mcs = address, mcs
 
+    def use(self, program):
+        """Runs another program from the next start on."""
+        self.argv[0] = str(program)
+
     def is_ready(self):
         return is_ready(self.address)
 
@@ -33,6 +37,8 @@ class Node(Program):
 class Cluster:
     directory: Path
     nodes: list[Node]
+    # Nodes that are not started yet.
+    spares: list[Node] = field(default_factory=list)
     # A `postgres.Postgres` or `patroni.Patroni`; `None` for a node with the embedded store.
     postgres: object = None
     # A `network.Network` or `patroni.Network` if each program has a namespace of its own.
@@ -44,7 +50,10 @@ class Cluster:
     on_stop: list = field(default_factory=list)
 
     def addresses(self):
-        return [node.address for node in self.nodes]
+        return [node.address for node in (*self.nodes, *self.spares)]
+
+    def mcs_addresses(self):
+        return [node.mcs for node in (*self.nodes, *self.spares) if node.mcs]
 
     def clients(self):
         """Returns the programs that connect to PostgreSQL."""

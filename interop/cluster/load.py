@@ -18,6 +18,9 @@ SUBSCRIBE_SECONDS = 180
 def add_arguments(parser):
     parser.add_argument("--directory", required=True, help="for the histories; must not have any")
     parser.add_argument("--seed", default="1", help="of everything random [default: %(default)s]")
+    parser.add_argument("--health-checks", type=float, default=0, metavar="SECONDS",
+                        help="check the health of nodes at this interval, as a balancer does; 0: leave out a node only "
+                             "after an error [default: %(default)s]")
     agents.add_arguments(parser)
     senders.add_arguments(parser)
 

@@ -196,6 +196,8 @@ async def run(arguments):
     # The first signal ends sending; receipts are read until the second.
     loop.add_signal_handler(signal.SIGUSR1, office.stopping.set)
     loop.add_signal_handler(signal.SIGTERM, finishing.set)
+    if arguments.health_checks:
+        await office.nodes.start_checks(arguments.health_checks)
     senders = [Sender(office, f"sender-{number}") for number in range(arguments.senders)]
     readers = [asyncio.create_task(sender.read_receipts()) for sender in senders]
     workers = [asyncio.create_task(sender.send_all()) for sender in senders for _ in range(arguments.in_flight)]

@@ -59,17 +59,19 @@ def build(cluster, arguments, programs):
         options, host = place("pgbouncer")
         cluster.pgbouncer = PgBouncer(directory / "pgbouncer", host, next(ports), members[0], user=user, **options)
         cluster.postgres.on_promotion.append(cluster.pgbouncer.follow)
-    for index in range(arguments.nodes):
+    for index in range(arguments.nodes + arguments.spare_nodes):
         name = f"node-{index + 1}"
         options, host = place(name)
         port, mcs = next(ports), f"{host}:{next(ports)}"
-        # The last node reaches its store through PgBouncer.
+        # The last of the running nodes reaches its store through PgBouncer.
         through = index and index + 1 == arguments.nodes and cluster.pgbouncer
         store = f"{through.host}:{through.port}" if through else hosts
         argv = [arguments.server, "serve", "--host", host, "--port", port, "--plaintext", "--admin", "off",
-                "--store", f"postgres://postgres@{store}/postgres", "--store-secret-file", secret,
-                "--data-dir", directory / name, "--origin", cluster.origin, "--chromium", mcs, *UNLIMITED]
-        cluster.nodes.append(Node(name, f"{host}:{port}", mcs, argv, directory / f"{name}.log", **options))
+                "--store", f"postgres://postgres@{store}/postgres?sslmode=disable", "--store-secret-file", secret,
+                "--data-dir", directory / name, "--origin", cluster.origin, "--chromium", mcs, *UNLIMITED,
+                *arguments.node_options]
+        nodes = cluster.nodes if index < arguments.nodes else cluster.spares
+        nodes.append(Node(name, f"{host}:{port}", mcs, argv, directory / f"{name}.log", **options))
     for node in cluster.nodes:
         node.start()
     cluster.wait_until_ready()

@@ -31,6 +31,11 @@ def add_cluster_arguments(parser):
     parser.add_argument("--standbys", type=int, default=2, help="standbys of simple [default: %(default)s]")
     parser.add_argument("--namespaces", action="store_true",
                         help="with a network namespace for each program, so that they can be cut off (as root)")
+    add_port_argument(parser)
+    parser.set_defaults(spare_nodes=0, node_options=[])
+
+
+def add_port_argument(parser):
     parser.add_argument("--port", type=int, default=21300, help="the first of the ports to use [default: %(default)s]")
 
 
@@ -80,7 +85,7 @@ def under_load(arguments):
         stack.callback(copy_logs, scratch, Path(arguments.directory))
         cluster = start_cluster(arguments, scratch)
         stack.callback(cluster.stop)
-        running = load.Load(arguments, cluster.addresses(), [node.mcs for node in cluster.nodes if node.mcs])
+        running = load.Load(arguments, cluster.addresses(), cluster.mcs_addresses())
         stack.callback(running.stop)
         running.start()
         yield cluster, running

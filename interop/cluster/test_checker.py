@@ -250,6 +250,13 @@ class Rows(unittest.TestCase):
         row = make_rows(script.verdict())[0]
         self.assertEqual((row.given_up, row.lost), (1, 1))
 
+    def test_a_receipt_that_was_given_up_may_come_again(self):
+        for at, wrong in ((2, 0), (4, 1)):
+            script = Script().add(0, "suite", "mark", mark="begin", row="stale").send(1, 0.5, ttl=0, receipt=True)
+            script.receipt(1, at, id="r1", status=410).receipt(1, 8, id="r2", status=410)
+            script.add(9, "suite", "mark", mark="end", row="stale", given_up=[1, 3])
+            self.assertEqual(make_rows(script.verdict())[0].wrong_receipts, wrong)
+
     def test_a_history_is_read_from_files(self):
         with tempfile.TemporaryDirectory() as directory:
             for name, client, event in (("senders", "sender", "sent"), ("agents", "agent", "connected")):
