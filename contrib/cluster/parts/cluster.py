@@ -61,7 +61,8 @@ class Cluster:
         return member.url("http")
 
     def store_url(self) -> str:
-        return node.store_url(self.of_kind("db"))
+        # The network, if it is not that of one machine, is only for the cluster.
+        return node.store_url(self.of_kind("db")) + "?sslmode=disable"
 
     def process(self, member: Member) -> Process:
         own = self.directory / member.name
