@@ -76,7 +76,11 @@ pub(super) async fn session(agent: &Agent, shared: &Rc<Shared>, node: usize, end
                     agent.unconfirmed.borrow_mut().retain(|(_, other)| other != id);
                 }
             }
-            HEARTBEAT_PING => socket.write(&stanza::heartbeat_ack(socket.received)).await?,
+            HEARTBEAT_PING => {
+                // It names the last frame, and so acknowledges all messages until then.
+                frames.iter().for_each(|(_, m, _)| shared.record(&Event::Ack { c, m: *m }));
+                socket.write(&stanza::heartbeat_ack(socket.received)).await?;
+            }
             DATA_MESSAGE => {
                 let (id, subscription, content) = data_message(agent, &body);
                 let m = agent.receive(shared, c, content, subscription);
