@@ -11,8 +11,8 @@ pub(crate) mod certificates;
 mod matrix;
 pub(crate) mod process;
 mod proxies;
-mod sender;
 mod server;
+mod subject;
 mod terminals;
 mod tool;
 
@@ -248,10 +248,10 @@ impl Bench {
                 let command = self.script("python/proxies.py", case.tools)?;
                 self.run_behind(command, proxy)
             }
-            Run::Sender { path, library, failures } => {
+            Run::Subject { kind, path, arguments, failures } => {
                 let mut script = self.script(path, case.tools)?;
-                script.args(library);
-                sender::run(&self.binary, &self.workspace.scratch, &script, failures)
+                script.args(arguments);
+                subject::run(&self.binary, &self.workspace.scratch, kind, &script, failures)
             }
             Run::Terminals(stop) => terminals::run(&self.binary, &self.workspace.scratch, stop),
         }

@@ -1,11 +1,11 @@
-//! Judges a user agent on the WebSocket of Firefox.
+//! Judges a user agent.
 //!
-//! [`AgentValidator`] plays a push service without sockets. For each connection call [`AgentValidator::connected`], pass what
-//! arrives to [`AgentValidator::receive`], and send what it returns.
+//! [`AutopushValidator`] plays a push service on the WebSocket of Firefox, and [`Rfc8030Validator`] observes the requests to
+//! one by RFC 8030; both without sockets.
 
-#[cfg(test)]
-mod tests;
+mod autopush;
+mod rfc8030;
 mod unexercised;
-mod validator;
 
-pub use validator::{AgentReply, AgentValidator, FromAgent};
+pub use autopush::{AgentReply, AutopushValidator, FromAgent};
+pub use rfc8030::{Rfc8030Reply, Rfc8030Validator};

@@ -1,6 +1,7 @@
 //! The requirements, one table for each specification.
 
 mod agent_autopush;
+mod agent_rfc8030;
 mod autopush;
 mod event_stream;
 mod http_fields;
@@ -93,9 +94,19 @@ pub fn of_senders() -> impl Iterator<Item = &'static Requirement> {
     SENDER_TABLES.iter().flat_map(|table| table.iter())
 }
 
+/// Returns the requirements on user agents of the WebSocket of Firefox.
+pub fn of_autopush_agents() -> impl Iterator<Item = &'static Requirement> {
+    agent_autopush::TABLE.iter()
+}
+
+/// Returns the requirements on user agents of RFC 8030.
+pub fn of_rfc8030_agents() -> impl Iterator<Item = &'static Requirement> {
+    agent_rfc8030::TABLE.iter()
+}
+
 /// Returns all requirements on user agents.
 pub fn of_agents() -> impl Iterator<Item = &'static Requirement> {
-    agent_autopush::TABLE.iter()
+    of_autopush_agents().chain(of_rfc8030_agents())
 }
 
 /// Returns the requirement with this ID, whatever it is about.

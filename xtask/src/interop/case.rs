@@ -18,8 +18,13 @@ pub(super) enum Run {
     OwnServer { path: &'static str, transport: Transport },
     /// A script, with a proxy between it and a server of its own.
     Proxy(Proxy),
-    /// A script that sends to `conform sender`, and the requirements that its library fails.
-    Sender { path: &'static str, library: &'static [&'static str], failures: &'static [&'static str] },
+    /// A script that is the subject of `conform sender` or `conform agent`, and the requirements that it fails.
+    Subject {
+        kind: &'static str,
+        path: &'static str,
+        arguments: &'static [&'static str],
+        failures: &'static [&'static str],
+    },
     /// The server's own terminal clients, with a server that is stopped in the middle.
     Terminals(Stop),
 }
@@ -55,19 +60,28 @@ const fn firefox(name: &'static str, tools: &'static [Tool], transport: Transpor
 
 const fn node_sender(
     name: &'static str,
-    library: &'static [&'static str],
+    arguments: &'static [&'static str],
     failures: &'static [&'static str],
 ) -> Case {
-    let run = Run::Sender { path: "node/conform-sender.mjs", library, failures };
+    let run = Run::Subject { kind: "sender", path: "node/conform-sender.mjs", arguments, failures };
     Case { name, tools: NODE_PACKAGES, run }
 }
 
 const fn python_sender(
     name: &'static str,
-    library: &'static [&'static str],
+    arguments: &'static [&'static str],
     failures: &'static [&'static str],
 ) -> Case {
-    let run = Run::Sender { path: "python/conform_sender.py", library, failures };
+    let run = Run::Subject { kind: "sender", path: "python/conform_sender.py", arguments, failures };
+    Case { name, tools: PYTHON_PACKAGES, run }
+}
+
+const fn python_agent(
+    name: &'static str,
+    arguments: &'static [&'static str],
+    failures: &'static [&'static str],
+) -> Case {
+    let run = Run::Subject { kind: "agent", path: "python/conform_agent.py", arguments, failures };
     Case { name, tools: PYTHON_PACKAGES, run }
 }
 
@@ -108,6 +122,13 @@ pub(super) const CASES: &[Case] = &[
     node_sender("conform-sender-web-push", &["web-push"], &[]),
     node_sender("conform-sender-web-push-aesgcm", &["web-push", "aesgcm"], &["S8291-4-a", "S8292-3-a"]),
     python_sender("conform-sender-pywebpush", &["pywebpush"], &[]),
+    python_agent("conform-agent-websockets", &["websocket"], &["AG-hello-c"]),
+    python_agent("conform-agent-h2", &["http2"], &[]),
+    Case {
+        name: "conform-agent-firefox",
+        tools: FIREFOX,
+        run: Run::Subject { kind: "agent", path: "node/conform-agent.mjs", arguments: &[], failures: &[] },
+    },
     script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),
     script("kunifiedpush-plain", PYTHON_PACKAGES, "python/kunifiedpush.py", Plain),
     script("kunifiedpush-tls", PYTHON_PACKAGES, "python/kunifiedpush.py", Tls),

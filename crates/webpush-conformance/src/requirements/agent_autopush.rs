@@ -4,11 +4,14 @@ use super::{AUTOPUSH, table};
 
 table! { AUTOPUSH;
 "AG-hello-a" Must "hello"
-    "The first message is hello, with use_webpush true."
-    "Send messageType hello and use_webpush true before anything else."
+    "The first message is hello."
+    "Send a hello before anything else."
 "AG-hello-b" Must "hello"
     "A user agent that comes back sends the uaid that it was given."
     "Store the uaid of the response to hello, and send it in the next hello."
+"AG-hello-c" Practice "hello"
+    "hello has use_webpush true, which older services require."
+    "Send use_webpush true in hello."
 "AG-frame-a" Must "frames"
     "Messages are text frames with one JSON object, with a messageType unless they are a ping."
     "Send masked text frames, and a JSON object in each."

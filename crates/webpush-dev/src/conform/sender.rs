@@ -11,6 +11,7 @@
 //! | `/push/…` | judged as a message |
 
 use crate::authority::TestAuthority;
+use crate::conform::memory_service;
 use crate::server::ca_file::CaFile;
 use crate::server::listeners::bind;
 use anyhow::{Context as _, anyhow};
@@ -25,7 +26,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use webpush_conformance::report::{Report, json as report_json};
 use webpush_conformance::sender::{EndpointBehavior, SenderRequest, SenderValidator};
-use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::env::Env;
 use webpush_core::sender::parse_key;
 use webpush_http::body::Body;
@@ -38,10 +38,8 @@ use webpush_http::transport::proxies::DirectPeer;
 use webpush_http::transport::tls;
 use webpush_service::drain::Drain;
 use webpush_service::p256::P256;
-use webpush_service::sealing_cipher::Aes256GcmSiv;
-use webpush_service::service::{Service, Setup};
+use webpush_service::service::Service;
 use webpush_service::system;
-use webpush_store::memory::MemoryStore;
 
 /// Maximum length of a body that is judged.
 const MOST_BODY_BYTES: usize = 64 * 1024;
@@ -96,7 +94,7 @@ impl SenderTrial {
             https: tls_origin,
             ca_file,
         });
-        let service = Service::new(setup(env, plain_origin)?);
+        let service = Service::new(memory_service(env, plain_origin)?);
         let interceptor: Arc<dyn Interceptor> = Arc::clone(&shared) as _;
         let connections = Arc::new(Connections::new(None, NetworkLimit::Off, Arc::clone(&service.metrics)));
         let config = HttpConfig { interceptor: Some(interceptor), ..HttpConfig::default() };
@@ -152,13 +150,6 @@ impl SenderTrial {
     pub fn report(&self, name: Option<&str>) -> Report {
         self.shared.validator().report(name)
     }
-}
-
-fn setup(env: Env, origin: String) -> anyhow::Result<Setup> {
-    let sealing_key = env.random().context("cannot create a sealing key")?;
-    let keyring =
-        Keyring::new::<Aes256GcmSiv>(&[(KeyId(1), sealing_key)]).context("the sealing key is unusable")?;
-    Ok(Setup { env, ..Setup::new(MemoryStore::default(), keyring, origin) })
 }
 
 impl SenderTrialState {

@@ -1,4 +1,7 @@
-//! The service's side of the WebSocket of Firefox, without sockets.
+//! Judges a user agent on the WebSocket of Firefox, as the service's side of it without sockets.
+
+#[cfg(test)]
+mod tests;
 
 use super::unexercised;
 use crate::report::{Report, Subject, SubjectKind};
@@ -43,7 +46,7 @@ pub struct AgentReply {
 
 /// Judges one user agent.
 #[derive(Debug)]
-pub struct AgentValidator<C> {
+pub struct AutopushValidator<C> {
     origin: String,
     curve: C,
     verdicts: Verdicts,
@@ -61,7 +64,7 @@ pub struct AgentValidator<C> {
     versions: usize,
 }
 
-impl<C: Curve> AgentValidator<C> {
+impl<C: Curve> AutopushValidator<C> {
     /// Creates a validator whose push URLs have this origin.
     pub fn new(origin: String, curve: C) -> Self {
         Self {
@@ -123,9 +126,8 @@ impl<C: Curve> AgentValidator<C> {
         let found = || "no messageType".to_owned();
         self.verdicts.check("AG-frame-a", kind.is_some() || is_ping, "a messageType", found, text);
         if std::mem::take(&mut self.is_new) {
-            let is_hello = kind == Some("hello") && message["use_webpush"] == true;
             let found = || text.to_owned();
-            self.verdicts.check("AG-hello-a", is_hello, "hello with use_webpush true", found, "");
+            self.verdicts.check("AG-hello-a", kind == Some("hello"), "hello", found, "");
         }
         match kind {
             Some("hello") => self.hello(&message, text),
@@ -151,7 +153,7 @@ impl<C: Curve> AgentValidator<C> {
         if self.was_closed && self.connections < 2 {
             verdicts.fail("AG-reconnect-a", "another connection", "none", "");
         }
-        let mut report = verdicts.report(subject, requirements::of_agents(), unexercised::reason);
+        let mut report = verdicts.report(subject, requirements::of_autopush_agents(), unexercised::reason);
         let facts = [("connections", self.connections), ("messages", self.messages)];
         report.facts.extend(facts.map(|(name, count)| (name.to_owned(), count.to_string())));
         report
@@ -163,6 +165,8 @@ impl<C: Curve> AgentValidator<C> {
             let is_known = message["uaid"] == UAID;
             self.verdicts.check("AG-hello-b", is_known, UAID, found, text);
         }
+        let found = || message["use_webpush"].to_string();
+        self.verdicts.check("AG-hello-c", message["use_webpush"] == true, "true", found, text);
         let hello = json!({
             "messageType": "hello",
             "uaid": UAID,

@@ -1,4 +1,4 @@
-//! Sender libraries under `webpush-server conform sender`: exactly the known requirements fail.
+//! Senders and user agents under `webpush-server conform`: exactly the known requirements fail.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,19 +8,20 @@ use serde_json::Value;
 
 use super::{Failure, run_to_end};
 
-/// Runs a script that sends, and compares what its library fails with what is known.
+/// Runs a script that is the subject of `conform KIND`, and compares what it fails with what is known.
 pub(super) fn run(
     binary: &Path,
     scratch: &Path,
+    kind: &str,
     script: &Command,
     failures: &[&str],
 ) -> Result<Vec<String>, Failure> {
-    let report = scratch.join("sender-report.json");
+    let report = scratch.join("subject-report.json");
     // It may not be there.
     let _ = std::fs::remove_file(&report);
     let mut command = Command::new(binary);
-    command.args(["conform", "sender", "--format", "json", "--output"]).arg(&report).arg("--");
-    command.arg(script.get_program()).args(script.get_args());
+    command.args(["conform", kind, "--format", "json", "--output"]).arg(&report).arg("--");
+    command.arg(script.get_program()).args(script.get_args()).env("WEBPUSH_DIRECTORY", scratch);
     let mut lines = Vec::new();
     let ended = run_to_end(command, &mut lines);
     let compared = std::fs::read(&report)
@@ -45,7 +46,7 @@ fn compare(json: &[u8], failures: &[&str]) -> anyhow::Result<String> {
     let failed: Vec<_> = failed.filter_map(|result| result["id"].as_str()).collect();
     ensure!(
         failed == failures,
-        "failed {failed:?}, known are {failures:?}: update docs/conformance/senders.md"
+        "failed {failed:?}, known are {failures:?}: update docs/conformance/{kind}s.md"
     );
     Ok(format!("ok {} passed, {} failed", report["tally"]["passed"], failed.len()))
 }

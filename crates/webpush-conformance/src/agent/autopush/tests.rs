@@ -1,5 +1,5 @@
-use super::{AgentReply, AgentValidator, FromAgent};
-use crate::requirements::of_agents;
+use super::{AgentReply, AutopushValidator, FromAgent};
+use crate::requirements::of_autopush_agents;
 use crate::sender::test_sender::TestCurve;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -10,14 +10,14 @@ use webpush_core::time::Timestamp;
 const CHANNEL: &str = "0a2b1f3c-0000-4000-8000-000000000001";
 
 struct TestAgent {
-    validator: AgentValidator<TestCurve>,
+    validator: AutopushValidator<TestCurve>,
     now: Timestamp,
     pongs: bool,
 }
 
 impl TestAgent {
     fn connect() -> Self {
-        let mut validator = AgentValidator::new("https://push.example".to_owned(), TestCurve);
+        let mut validator = AutopushValidator::new("https://push.example".to_owned(), TestCurve);
         validator.connected();
         Self { validator, now: Timestamp::from_millis(1_700_000_000_000), pongs: true }
     }
@@ -62,6 +62,9 @@ type Mistake = fn(&mut TestAgent);
 /// One mistake each, by the requirement that it breaks.
 const MISTAKES: &[(&str, Mistake)] = &[
     ("AG-hello-a", |agent| {
+        agent.send(&json!({"messageType": "ping"}));
+    }),
+    ("AG-hello-c", |agent| {
         agent.send(&json!({"messageType": "hello"}));
     }),
     ("AG-hello-b", |agent| {
@@ -130,7 +133,7 @@ fn each_mistake_fails_exactly_its_requirement() {
         assert_eq!(agent.with_outcome("failed"), [*id]);
     }
     let ids: BTreeSet<_> = MISTAKES.iter().map(|(id, _)| *id).collect();
-    assert_eq!(ids, of_agents().map(|requirement| requirement.id).collect::<BTreeSet<_>>());
+    assert_eq!(ids, of_autopush_agents().map(|requirement| requirement.id).collect::<BTreeSet<_>>());
 }
 
 #[test]
@@ -149,5 +152,5 @@ fn an_agent_without_mistakes_passes_everything() {
         agent.now = agent.now.after(Duration::from_secs(30));
     }
     agent.send(&json!({"messageType": "unregister", "channelID": CHANNEL}));
-    assert_eq!(agent.with_outcome("passed").len(), of_agents().count(), "{:?}", agent.validator.report(None));
+    assert_eq!(agent.with_outcome("passed").len(), of_autopush_agents().count(), "{:?}", agent.validator.report(None));
 }
