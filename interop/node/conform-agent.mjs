@@ -17,9 +17,11 @@ async function receive() {
 
 try {
   await firefox.start();
+  await firefox.connected();
   await firefox.subscribe(new ApplicationServer().publicKey);
   await receive();
-  // The service has closed the connection: this is sent when Firefox is back.
+  // The service has closed the connection.
+  await firefox.connected();
   await firefox.unsubscribe();
   await firefox.subscribe(new ApplicationServer().publicKey);
   await receive();

@@ -14,7 +14,10 @@ const FIREFOX = '/usr/bin/firefox-esr';
 const PATIENCE_MS = 40_000;
 
 /** A line of Firefox's log that says what came on the WebSocket: the version of the notification. */
-const NOTIFICATION = /"wsOnMessageAvailable\(\)" "\{\\"messageType\\":\\"notification\\",.*?\\"version\\":\\"([\w-]+)\\"/;
+const NOTIFICATION = /"wsOnMessageAvailable\(\)" "\{.*?\\"messageType\\":\\"notification\\",.*?\\"version\\":\\"([\w-]+)\\"/;
+
+/** A line of Firefox's log that says that the service has answered its hello. */
+const HELLO = '"handleHelloReply()"';
 
 /** What a person would set, then what the test needs. */
 const preferences = (origin) => ({
@@ -51,6 +54,7 @@ export class Profile {
   #page;
   /** The versions of the notifications that came on the WebSocket, in order. */
   #received = new Queue();
+  #greetings = new Queue();
 
   /** A new profile, or the one in a directory, with the site that it knows on its port. */
   constructor({ origin }, { directory, sitePort = 0 } = {}) {
@@ -76,6 +80,7 @@ export class Profile {
     createInterface({ input: this.#firefox.stdout }).on('line', (line) => {
       const version = NOTIFICATION.exec(line)?.[1];
       if (version) this.#received.put(version);
+      if (line.includes(HELLO)) this.#greetings.put(line);
     });
     const listening = new Promise((resolve, reject) => {
       this.#firefox.on('error', reject).on('exit', () => reject(new Error('Firefox ended at its start')));
@@ -90,6 +95,11 @@ export class Profile {
       protocolTimeout: PATIENCE_MS,
     });
     this.#page = undefined;
+  }
+
+  /** Waits for its next connection. */
+  async connected() {
+    await this.#greetings.next('hello on the WebSocket', PATIENCE_MS);
   }
 
   async stop() {

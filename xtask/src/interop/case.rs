@@ -18,7 +18,7 @@ pub(super) enum Run {
     OwnServer { path: &'static str, transport: Transport },
     /// A script, with a proxy between it and a server of its own.
     Proxy(Proxy),
-    /// A script that is the subject of `conform sender` or `conform agent`, and the requirements that it fails.
+    /// A script that is the subject of `conform KIND`, and the requirements that it fails.
     Subject {
         kind: &'static str,
         path: &'static str,

@@ -26,7 +26,7 @@ pub(super) fn run(
     let ended = run_to_end(command, &mut lines);
     let compared = std::fs::read(&report)
         .map_err(|missing| ended.err().unwrap_or_else(|| missing.into()))
-        .and_then(|json| compare(&json, failures));
+        .and_then(|json| compare(&json, kind, failures));
     match compared {
         Ok(line) => {
             lines.push(line);
@@ -36,7 +36,7 @@ pub(super) fn run(
     }
 }
 
-fn compare(json: &[u8], failures: &[&str]) -> anyhow::Result<String> {
+fn compare(json: &[u8], kind: &str, failures: &[&str]) -> anyhow::Result<String> {
     let report: Value = serde_json::from_slice(json).context("the report is not JSON")?;
     let facts = report["facts"].as_array().context("no facts")?;
     let ended = facts.iter().find(|fact| fact["name"] == "command").map(|fact| &fact["value"]);

@@ -8,7 +8,7 @@ use crate::report::{Report, Subject, SubjectKind};
 use crate::requirements;
 use crate::verdicts::Verdicts;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use webpush_core::sender::{Curve, parse_key};
 use webpush_core::time::Timestamp;
@@ -38,6 +38,8 @@ pub enum FromAgent<'a> {
 pub struct AgentReply {
     /// Text messages to send.
     pub texts: Vec<String>,
+    /// Text messages to send after a pause, because no sender has the new push URL yet.
+    pub later: Vec<String>,
     /// Sends a ping frame afterwards.
     pub ping: bool,
     /// Closes the connection afterwards.
@@ -58,7 +60,8 @@ pub struct AutopushValidator<C> {
     /// True once the connection was closed to see whether the user agent comes back.
     was_closed: bool,
     last_ping: Option<Timestamp>,
-    channels: BTreeSet<String>,
+    /// All channels so far, and true for those that are still registered.
+    channels: BTreeMap<String, bool>,
     /// Notifications without an acknowledgement: version and channel.
     unacknowledged: BTreeMap<String, String>,
     versions: usize,
@@ -77,7 +80,7 @@ impl<C: Curve> AutopushValidator<C> {
             is_pinged: false,
             was_closed: false,
             last_ping: None,
-            channels: BTreeSet::new(),
+            channels: BTreeMap::new(),
             unacknowledged: BTreeMap::new(),
             versions: 0,
         }
@@ -160,7 +163,8 @@ impl<C: Curve> AutopushValidator<C> {
     }
 
     fn hello(&mut self, message: &Value, text: &str) -> AgentReply {
-        if self.connections > 1 && !self.channels.is_empty() {
+        // Without a channel the uaid is of no use: Firefox gets another one.
+        if self.connections > 1 && self.channels.values().any(|is_registered| *is_registered) {
             let found = || message["uaid"].to_string();
             let is_known = message["uaid"] == UAID;
             self.verdicts.check("AG-hello-b", is_known, UAID, found, text);
@@ -175,12 +179,12 @@ impl<C: Curve> AutopushValidator<C> {
             "broadcasts": {},
         });
         self.is_pinged = true;
-        AgentReply { texts: vec![hello.to_string()], ping: true, close: false }
+        AgentReply { texts: vec![hello.to_string()], ping: true, ..AgentReply::default() }
     }
 
     fn register(&mut self, message: &Value, text: &str) -> AgentReply {
         let channel = message["channelID"].as_str().unwrap_or_default().to_owned();
-        let is_valid = is_uuid(&channel) && !self.channels.contains(&channel);
+        let is_valid = is_uuid(&channel) && !self.channels.contains_key(&channel);
         let found = || message["channelID"].to_string();
         self.verdicts.check("AG-register-a", is_valid, "a new UUID", found, text);
         if let Some(key) = message.get("key").filter(|key| !key.is_null()) {
@@ -200,27 +204,30 @@ impl<C: Curve> AutopushValidator<C> {
             "status": 200,
             "pushEndpoint": format!("{}/push/{}", self.origin, self.channels.len() + 1),
         });
-        let mut texts = vec![registered.to_string()];
+        let mut later = Vec::new();
         for _ in 0..NOTIFICATIONS {
             self.versions += 1;
             let version = format!("v{}", self.versions);
             self.verdicts.pass("AG-ack-a");
-            texts.push(
+            later.push(
                 json!({"messageType": "notification", "channelID": channel, "version": version}).to_string(),
             );
             self.unacknowledged.insert(version, channel.clone());
         }
-        self.channels.insert(channel);
-        AgentReply { texts, ..AgentReply::default() }
+        self.channels.insert(channel, true);
+        AgentReply { texts: vec![registered.to_string()], later, ..AgentReply::default() }
     }
 
     fn unregister(&mut self, message: &Value, text: &str) -> AgentReply {
         let channel = message["channelID"].as_str().unwrap_or_default();
         let found = || message["channelID"].to_string();
-        let is_known = self.channels.contains(channel);
+        let is_known = self.channels.contains_key(channel);
         self.verdicts.check("AG-unregister-a", is_known, "a channel that is registered", found, text);
         let reply = json!({"messageType": "unregister", "channelID": channel, "status": 200});
         self.unacknowledged.retain(|_, of| of != channel);
+        if let Some(is_registered) = self.channels.get_mut(channel) {
+            *is_registered = false;
+        }
         AgentReply { texts: vec![reply.to_string()], ..AgentReply::default() }
     }
 

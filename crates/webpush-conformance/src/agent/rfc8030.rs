@@ -10,8 +10,8 @@ use crate::verdicts::Verdicts;
 use http::header::LINK;
 use http::{HeaderMap, Method};
 use std::collections::BTreeSet;
-use webpush_core::protocol::rfc8030::set_link;
-use webpush_core::publish;
+use webpush_core::protocol::rfc8030::{MonitorRequest, set_link};
+use webpush_core::time::Timestamp;
 
 /// Where user agents subscribe.
 const SUBSCRIBE: &str = "/subscribe";
@@ -148,7 +148,8 @@ impl Rfc8030Validator {
         self.verdicts.check("AU-6-a", is_known, "a subscription or its set", found, "");
         if headers.contains_key("urgency") {
             let found = || format!("{:?}", headers.get_all("urgency").iter().collect::<Vec<_>>());
-            self.verdicts.check("AU-5.3-a", publish::urgency(headers).is_ok(), "one urgency", found, "");
+            let is_valid = MonitorRequest::parse(headers, Timestamp::from_millis(0)).is_ok();
+            self.verdicts.check("AU-5.3-a", is_valid, "one urgency", found, "");
         }
         if self.was_closed && is_known {
             self.has_returned = true;
@@ -162,7 +163,7 @@ impl Rfc8030Validator {
         self.verdicts.check("AU-6.2-b", is_known, "the URL of a message or subscription", found, "");
         self.unacknowledged.remove(path);
         if self.monitored.contains(path) {
-            // What it has not received belongs to a subscription that it does not want.
+            // The rest may belong to the subscription that is removed.
             self.unacknowledged.clear();
         }
     }

@@ -25,6 +25,6 @@ table! { RFC8030;
     "Only messages that have arrived are acknowledged."
     "Use the URL of the message unchanged, without the query or a trailing slash."
 "AU-7.1-a" Practice "7.1"
-    "A subscribe request that is answered with 307 is sent again, to the URL in Location."
+    "After a response of 307, a subscribe request is sent again, to the URL in Location."
     "Follow redirects when subscribing, and keep method and body (RFC 9110 §15.4.8)."
 }

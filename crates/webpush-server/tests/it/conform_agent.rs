@@ -57,7 +57,10 @@ impl Trial {
         let mut report = String::new();
         self.stdout.read_to_string(&mut report).unwrap();
         let report: Value = serde_json::from_str(&report).unwrap();
-        assert_eq!((self.child.wait().unwrap().code(), &report["subject"]["kind"]), (Some(0), &"agent".into()));
+        assert_eq!(
+            (self.child.wait().unwrap().code(), &report["subject"]["kind"]),
+            (Some(0), &"agent".into())
+        );
         assert_eq!(report["tally"]["failed"], 0, "{report:#}");
         let results = report["results"].as_array().unwrap().iter();
         let skipped: Vec<_> =
@@ -93,9 +96,10 @@ async fn an_agent_that_acknowledges_and_comes_back_conforms() {
     trial.assert_skipped(&["AG-register-b", "AG-ping-a"]);
 }
 
-/// Receives all messages, and acknowledges them; until the service closes the connection if there are any.
+/// Receives and acknowledges all messages, until the response or the connection ends.
 async fn receive_all(subscription: &AgentSubscription, via: Via<'_>, wait: Wait) -> usize {
-    let mut monitor = Monitor::start(&Connector::default(), &subscription.subscription, wait, via).await.unwrap();
+    let mut monitor =
+        Monitor::start(&Connector::default(), &subscription.subscription, wait, via).await.unwrap();
     let mut received = 0;
     while let Ok(Event::Message(message)) = monitor.next().await {
         let message = ReceivedMessage::receive(message, &subscription.keys).await.unwrap();

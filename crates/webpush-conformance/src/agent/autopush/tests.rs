@@ -39,7 +39,7 @@ impl TestAgent {
     /// Registers a channel, and returns the notifications.
     fn register(&mut self, key: Option<&str>) -> Vec<Value> {
         let reply = self.send(&json!({"messageType": "register", "channelID": CHANNEL, "key": key}));
-        reply.texts[1..].iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+        reply.later.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
 
     fn acknowledge(&mut self, notifications: &[Value]) -> AgentReply {
@@ -152,5 +152,10 @@ fn an_agent_without_mistakes_passes_everything() {
         agent.now = agent.now.after(Duration::from_secs(30));
     }
     agent.send(&json!({"messageType": "unregister", "channelID": CHANNEL}));
-    assert_eq!(agent.with_outcome("passed").len(), of_autopush_agents().count(), "{:?}", agent.validator.report(None));
+    assert_eq!(
+        agent.with_outcome("passed").len(),
+        of_autopush_agents().count(),
+        "{:?}",
+        agent.validator.report(None)
+    );
 }

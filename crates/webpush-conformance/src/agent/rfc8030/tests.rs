@@ -12,7 +12,12 @@ struct TestAgent {
 }
 
 impl TestAgent {
-    fn send(&mut self, method: &Method, path: &str, headers: &[(&'static str, &'static str)]) -> Rfc8030Reply {
+    fn send(
+        &mut self,
+        method: &Method,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Rfc8030Reply {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
@@ -31,7 +36,9 @@ impl TestAgent {
     }
 
     fn acknowledge_all(&mut self) {
-        MESSAGES.iter().for_each(|path| assert_eq!(self.send(&Method::DELETE, path, &[]), Rfc8030Reply::Respond));
+        MESSAGES
+            .iter()
+            .for_each(|path| assert_eq!(self.send(&Method::DELETE, path, &[]), Rfc8030Reply::Respond));
     }
 
     fn with_outcome(&self, outcome: &str) -> Vec<&'static str> {
@@ -106,9 +113,15 @@ fn an_agent_without_mistakes_passes_everything() {
     assert!(agent.validator.closes());
     assert!(!agent.validator.closes(), "closed twice");
     agent.send(&Method::GET, SET, &[]);
-    let again = agent.send(&Method::POST, "/subscribe", &[("link", "</s/set>; rel=\"urn:ietf:params:push:set\"")]);
+    let again =
+        agent.send(&Method::POST, "/subscribe", &[("link", "</s/set>; rel=\"urn:ietf:params:push:set\"")]);
     assert_eq!(again, Rfc8030Reply::Subscribe(MESSAGES.len()));
-    assert_eq!(agent.with_outcome("passed").len(), of_rfc8030_agents().count(), "{:?}", agent.validator.report(None));
+    assert_eq!(
+        agent.with_outcome("passed").len(),
+        of_rfc8030_agents().count(),
+        "{:?}",
+        agent.validator.report(None)
+    );
 }
 
 #[test]

@@ -20,7 +20,8 @@ use webpush_core::protocol::rfc8030::{PUSH_REL, SET_REL};
 use webpush_http::answer::{Answer, empty};
 use webpush_http::body::Body;
 use webpush_http::interceptor::{Interception, Interceptor};
-use webpush_http::resources::route::{self, RouteOutcome};
+use webpush_http::resources::outcome::RouteOutcome;
+use webpush_http::resources::route;
 use webpush_http::server::{HttpConfig, HttpServer};
 use webpush_http::transport::connections::{Connections, NetworkLimit};
 use webpush_http::transport::listen::{self, Front, FrontProtocol};
@@ -82,7 +83,7 @@ impl HttpTrial {
     }
 }
 
-/// Serves, and closes all connections when the validator wants to see whether the user agent comes back.
+/// Serves, and closes all connections when it is time to see whether the user agent comes back.
 async fn serve(
     listeners: Vec<StdTcpListener>,
     service: Arc<Service>,
@@ -100,8 +101,9 @@ async fn serve(
             drop(listen::start(listener, front, Arc::clone(&server), drain.draining()));
         }
         state.closes.notified().await;
-        // Connections that do not end in time continue.
-        let _ = drain.finish(&system::env(), &service.sessions, Duration::ZERO).await;
+        let registry = Arc::clone(&service.registry);
+        // Meanwhile the user agent may come back.
+        drop(tokio::spawn(async move { drain.finish(&system::env(), &registry, Duration::ZERO).await }));
     }
 }
 
@@ -110,7 +112,7 @@ impl HttpState {
         self.validator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn judge(&self, direct_peer: &DirectPeer, head: &Parts, body: Body) -> Interception {
+    async fn validate(&self, direct_peer: &DirectPeer, head: &Parts, body: Body) -> Interception {
         let path = head.uri.path();
         let reply = self.validator().receive(&head.method, path, &head.headers);
         match reply {
@@ -187,6 +189,6 @@ impl Interceptor for HttpState {
         head: &'a Parts,
         body: Body,
     ) -> Pin<Box<dyn Future<Output = Interception> + Send + 'a>> {
-        Box::pin(self.judge(direct_peer, head, body))
+        Box::pin(self.validate(direct_peer, head, body))
     }
 }

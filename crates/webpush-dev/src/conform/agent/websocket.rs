@@ -7,8 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until};
 use webpush_conformance::agent::{AgentReply, AutopushValidator, FromAgent};
 use webpush_conformance::report::Report;
 use webpush_core::env::Env;
@@ -21,6 +23,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Maximum length of the head of a request.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
 const READ_BYTES: usize = 4096;
+/// How long it takes until a sender has a new push URL: Firefox loses earlier notifications.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A WebSocket server that judges a user agent.
 pub(super) struct WebSocketTrial {
@@ -84,13 +88,25 @@ async fn serve(mut stream: TcpStream, state: &WebSocketState) -> anyhow::Result<
     open(&mut stream).await?;
     state.validator().connected();
     let (mut reader, mut bytes) = (WebSocketReader::default(), [0; READ_BYTES]);
+    let (mut later, mut due) = (Vec::new(), Instant::now());
     loop {
-        let length = stream.read(&mut bytes).await?;
+        let read = tokio::select! {
+            read = stream.read(&mut bytes) => Some(read?),
+            () = sleep_until(due), if !later.is_empty() => None,
+        };
+        let Some(length) = read else {
+            stream.write_all(&std::mem::take(&mut later)).await?;
+            continue;
+        };
         if length == 0 {
             return Ok(());
         }
         reader.feed(&bytes[..length]);
-        let (out, is_over) = respond(&mut reader, state);
+        let is_idle = later.is_empty();
+        let (out, is_over) = respond(&mut reader, state, &mut later);
+        if is_idle {
+            due = Instant::now() + PAUSE;
+        }
         stream.write_all(&out).await?;
         if is_over {
             return Ok(stream.shutdown().await?);
@@ -98,8 +114,8 @@ async fn serve(mut stream: TcpStream, state: &WebSocketState) -> anyhow::Result<
     }
 }
 
-/// Returns what to write, and true if the connection ends after that.
-fn respond(reader: &mut WebSocketReader, state: &WebSocketState) -> (Vec<u8>, bool) {
+/// Returns the bytes to write, and true if the connection ends then. Adds to `later`.
+fn respond(reader: &mut WebSocketReader, state: &WebSocketState, later: &mut Vec<u8>) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
     loop {
         let reply = match reader.next() {
@@ -119,6 +135,9 @@ fn respond(reader: &mut WebSocketReader, state: &WebSocketState) -> (Vec<u8>, bo
         };
         for text in &reply.texts {
             write::text(&mut out, text);
+        }
+        for text in &reply.later {
+            write::text(later, text);
         }
         if reply.ping {
             write::ping(&mut out);
