@@ -14,6 +14,9 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 class WebSocket:
     """An open WebSocket. One task reads; writes are not awaited, since agents write little."""
 
+    # The message that a PONG counts as; `None` if it is none.
+    pong = None
+
     def __init__(self, connection):
         self.connection, self.reader, self.writer = connection, connection.reader, connection.writer
 
@@ -64,7 +67,8 @@ class WebSocket:
                 case 9:
                     self.frame(PONG, payload)
                 case 10:
-                    pass
+                    if self.pong is not None:
+                        return self.pong
                 case 8:
                     raise Broken(f"closed: {struct.unpack('!H', payload[:2])[0] if len(payload) > 1 else 'no code'} "
                                  f"{payload[2:].decode(errors='replace')}")

@@ -7,10 +7,8 @@ agents come back and stay; again, it makes each of them reconnect once. SIGTERM 
 import asyncio
 import base64
 import contextlib
-import json
 import random
 import signal
-import struct
 import time
 import uuid
 from pathlib import Path
@@ -20,7 +18,7 @@ import message
 from agent import describe
 from history import Recorder
 from http1 import FAILURES, Broken, NotSent, Pool
-from websocket import CLOSE, PING, PONG, WebSocket
+from websocket import PING, WebSocket
 
 # Longest wait for a response, as in Firefox.
 PATIENCE = 10.0
@@ -45,32 +43,7 @@ def add_arguments(parser):
 
 
 class Socket(WebSocket):
-    async def receive(self, idle, patience):
-        """Returns the next message, `{}` for a PONG, or `None` if nothing begins within `idle` seconds."""
-        while True:
-            try:
-                async with asyncio.timeout(idle):
-                    first, length = await self.reader.readexactly(2)
-            except TimeoutError:
-                return None
-            async with asyncio.timeout(patience):
-                if length == 126:
-                    [length] = struct.unpack("!H", await self.reader.readexactly(2))
-                elif length > 126:
-                    raise Broken("a frame of more than 64 KiB")
-                payload = await self.reader.readexactly(length)
-            opcode = first & 0x0F
-            if opcode == CLOSE:
-                code = struct.unpack("!H", payload[:2])[0] if len(payload) > 1 else "no code"
-                raise Broken(f"closed: {code} {payload[2:].decode(errors='replace')}")
-            if opcode == PING:
-                self.frame(PONG, payload)
-            elif opcode == PONG:
-                return {}
-            elif first == 0x81:
-                return json.loads(payload)
-            else:
-                raise Broken(f"a frame that begins with {first:#x}")
+    pong = {}
 
     def abort(self):
         """Drops what was not read."""

@@ -1,6 +1,7 @@
 //! `conform`: checks whether a push service conforms to the specifications of Web Push.
 
 mod agent;
+mod report_args;
 mod sender;
 mod trial;
 
@@ -8,6 +9,7 @@ use crate::cli::exit::print_error;
 use crate::cli::render::terminal;
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum, ValueHint};
+use report_args::{ReportArgs, ReportFormat};
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +20,6 @@ use webpush_client::url::CapabilityUrl;
 use webpush_client::vapid::VapidKey;
 use webpush_conformance::HttpChoice;
 use webpush_conformance::options::{Profile, Selection, ServiceOptions};
-use webpush_conformance::report::{Report, badge, json, junit, text};
 use webpush_conformance::requirement::Level;
 use webpush_conformance::runner::{check_service, covered};
 use webpush_core::time::Timestamp;
@@ -73,21 +74,8 @@ pub(crate) struct ConformArgs {
     #[arg(long, value_name = "LEVEL")]
     level: Option<LevelName>,
 
-    /// Also fail if a SHOULD failed
-    #[arg(long)]
-    strict: bool,
-
-    /// Form of the report
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: ReportFormat,
-
-    /// Print every requirement, not only failures
-    #[arg(long, short)]
-    verbose: bool,
-
-    /// Also write a badge (SVG)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    badge: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArgs,
 
     /// Print the requirements and their checks, and check nothing
     #[arg(long)]
@@ -142,13 +130,6 @@ enum LevelName {
     Practice,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
-    Text,
-    Json,
-    Junit,
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum HttpVersion {
     #[value(name = "1.1")]
@@ -189,7 +170,7 @@ fn conform(args: &ConformArgs) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let options = options(args, selection)?;
-    if args.format == ReportFormat::Text {
+    if args.report.format == ReportFormat::Text {
         terminal::note(&format!("checking {}", options.url.origin()));
     }
     let report = crate::cli::runtime::block_on(async {
@@ -201,22 +182,8 @@ fn conform(args: &ConformArgs) -> anyhow::Result<bool> {
         };
         Ok(check_service(options, interrupt).await?)
     })?;
-    print(args, &report)?;
-    if let Some(path) = &args.badge {
-        let written = std::fs::write(path, badge::write(&report));
-        written.with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(report.conforms(args.strict))
-}
-
-fn print(args: &ConformArgs, report: &Report) -> anyhow::Result<()> {
-    let detail = if args.verbose { text::TextDetail::Everything } else { text::TextDetail::Failures };
-    let text = match args.format {
-        ReportFormat::Text => text::write(report, detail),
-        ReportFormat::Json => json::write(report)?,
-        ReportFormat::Junit => junit::write(report, args.strict),
-    };
-    Ok(terminal::line(text.trim_end())?)
+    terminal::line(args.report.render(&report)?.trim_end())?;
+    args.report.conclude(&report)
 }
 
 fn list(selection: &Selection) -> io::Result<()> {

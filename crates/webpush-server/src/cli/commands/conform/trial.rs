@@ -1,6 +1,7 @@
 //! Common parts of `conform sender` and `conform agent`: they run until their subject ends, and report.
 
-use super::{ReportFormat, is_closed_pipe};
+use super::is_closed_pipe;
+use super::report_args::ReportArgs;
 use crate::cli::child::{self, CommandSignals};
 use crate::cli::render::terminal;
 use crate::log::{Filter, Format, Log, LogConfig};
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::Command;
-use webpush_conformance::report::{Report, badge, json, junit, text};
+use webpush_conformance::report::Report;
 
 /// The default filter of the log.
 const LOG_FILTER: &str = "warn";
@@ -27,25 +28,12 @@ pub(super) struct TrialArgs {
     #[arg(long = "for", value_name = "SECONDS", conflicts_with = "command")]
     seconds: Option<u64>,
 
-    /// Also fail if a SHOULD failed
-    #[arg(long)]
-    strict: bool,
-
-    /// Form of the report
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: ReportFormat,
-
-    /// Print every requirement, not only failures
-    #[arg(long, short)]
-    verbose: bool,
+    #[command(flatten)]
+    report: ReportArgs,
 
     /// Write the report to FILE instead of standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
-
-    /// Also write a badge (SVG)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    badge: Option<PathBuf>,
 
     /// Run a command, the subject, and stop with it
     #[arg(last = true, value_name = "COMMAND")]
@@ -61,12 +49,14 @@ pub(super) fn run(
     let _log = Log::start(&LogConfig { level, format: Format::Text });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let report = runtime.context("cannot start the runtime")?.block_on(trial)?;
-    write(args, &report)?;
-    if let Some(path) = &args.badge {
-        let written = std::fs::write(path, badge::write(&report));
-        written.with_context(|| format!("cannot write {}", path.display()))?;
+    let text = args.report.render(&report)?;
+    match &args.output {
+        Some(path) => {
+            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        None => terminal::line(text.trim_end())?,
     }
-    Ok(report.conforms(args.strict))
+    args.report.conclude(&report)
 }
 
 /// Runs the command if there is one, and returns its status.
@@ -96,17 +86,4 @@ pub(super) async fn wait(
 /// Adds the status of the command to a report.
 pub(super) fn add_status(report: &mut Report, ended: Option<ExitStatus>) {
     report.facts.extend(ended.map(|status| ("command".to_owned(), status.to_string())));
-}
-
-fn write(args: &TrialArgs, report: &Report) -> anyhow::Result<()> {
-    let detail = if args.verbose { text::TextDetail::Everything } else { text::TextDetail::Failures };
-    let text = match args.format {
-        ReportFormat::Text => text::write(report, detail),
-        ReportFormat::Json => json::write(report)?,
-        ReportFormat::Junit => junit::write(report, args.strict),
-    };
-    match &args.output {
-        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
-        None => Ok(terminal::line(text.trim_end())?),
-    }
 }
