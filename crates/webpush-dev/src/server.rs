@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use webpush_http::transport::tls_stream::TlsAcceptor;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_core::env::{Clock as _, Env};
 use webpush_http::server::{HttpConfig, HttpServer};

@@ -6,7 +6,7 @@
 //! | connections from within the process | [`loopback`] |
 //! | the limits of connections | [`connections`] |
 //! | the client behind trusted proxies | [`proxies`]; its headers, [`forwarded`]; the PROXY protocol, [`proxy_header`] |
-//! | TLS, and its certificates | [`tls`], [`certificate`] |
+//! | TLS, its certificates, and its connections without buffers | [`tls`], [`certificate`], [`tls_stream`] |
 //! | the HTTP version without TLS, and TLS where there is none | [`preface`], `wrong_scheme.rs` |
 //! | timeouts of writes | [`stall`] |
 //! | log messages that a flood would repeat | [`log_throttle`] |
@@ -25,6 +25,7 @@ pub mod public_address;
 pub mod socket;
 pub mod stall;
 pub mod tls;
+pub mod tls_stream;
 pub mod unix_socket;
 mod wrong_scheme;
 

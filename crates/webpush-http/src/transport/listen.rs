@@ -13,6 +13,7 @@ use crate::transport::proxies::DirectPeer;
 use crate::transport::proxy_header;
 use crate::transport::socket::{Peer, PublicListener, PublicStream};
 use crate::transport::stall::StallGuard;
+use crate::transport::tls_stream::TlsAcceptor;
 use crate::transport::wrong_scheme;
 use bytes::BytesMut;
 use http::HeaderMap;
@@ -21,7 +22,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 use webpush_service::drain::Draining;
 
 /// Pause after a failed `accept`, which usually means that file descriptors are exhausted.
@@ -166,7 +166,7 @@ async fn connection(
         () = draining.first_request_overdue() => return,
     };
     let Ok(Some(mut stream)) = accepted else { return };
-    let agreed = stream.get_ref().1.alpn_protocol();
+    let agreed = stream.protocol();
     if agreed == Some(ACME_TLS) {
         // The handshake is all that the CA needs (RFC 8737 §4).
         let _ = timeout(OPENING, stream.shutdown()).await;

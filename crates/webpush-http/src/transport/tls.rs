@@ -5,6 +5,7 @@
 mod pkcs12;
 
 use crate::transport::certificate::Certificate;
+use crate::transport::tls_stream::TlsAcceptor;
 use anyhow::{anyhow, bail};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -12,7 +13,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio_rustls::TlsAcceptor;
 use webpush_client::pem::{self, PemError};
 use webpush_service::secret::Secret;
 
@@ -72,7 +72,7 @@ fn acceptor_for(certificate: Arc<Certificate>, protocols: Vec<Vec<u8>>) -> anyho
         .with_cert_resolver(certificate);
     config.alpn_protocols = protocols;
     config.max_early_data_size = 0;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(TlsAcceptor::new(Arc::new(config)))
 }
 
 /// Reads an identity.

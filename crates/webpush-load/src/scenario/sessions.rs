@@ -24,7 +24,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::TlsAcceptor;
+use webpush_http::transport::tls_stream::TlsAcceptor;
 use webpush_core::capability::{KeyId, Keyring};
 use webpush_http::delivery::websocket::{self, Handshake};
 use webpush_http::server::{HttpConfig, HttpServer};
