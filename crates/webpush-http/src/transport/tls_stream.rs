@@ -66,17 +66,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     }
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.poll_send(cx))?;
-            if !self.records.is_handshaking() {
-                return Poll::Ready(Ok(()));
-            }
+        while self.records.is_handshaking() {
             ready!(self.poll_receive(cx, None))?;
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads from the socket, and decrypts into `out` as far as it has room.
+    ///
+    /// Meanwhile sends what rustls wants to send: parts of the handshake, tickets, alerts and responses to KeyUpdate.
     fn poll_receive(&mut self, cx: &mut Context<'_>, out: Option<&mut ReadBuf<'_>>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            return Poll::Ready(Err(error));
+        }
         let mut bytes = [const { MaybeUninit::uninit() }; READ_BYTES];
         let mut read = ReadBuf::uninit(&mut bytes);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
@@ -86,7 +88,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
         }
         let received = self.records.receive(arrived, out);
-        // Alerts and responses to KeyUpdate; if they cannot be sent now, they are sent with the next write.
         let sent = self.poll_send(cx);
         received.map_err(invalid)?;
         match sent {
@@ -155,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         if first.len() >= MOST_PLAINTEXT {
             return self.poll_write(cx, first);
         }
-        let mut joined = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>().min(MOST_PLAINTEXT));
+        let mut joined =
+            Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>().min(MOST_PLAINTEXT));
         for part in parts {
             let room = MOST_PLAINTEXT - joined.len();
             joined.extend_from_slice(&part[..part.len().min(room)]);

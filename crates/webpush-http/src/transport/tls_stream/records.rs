@@ -25,6 +25,8 @@ pub(super) struct Records {
     plaintext: Backlog,
     outgoing: Backlog,
     has_peer_closed: bool,
+    /// The error after which nothing is processed any more.
+    failure: Option<Box<Error>>,
 }
 
 /// The goal of [`Records::process`] once the handshake is over.
@@ -42,6 +44,7 @@ impl Records {
             plaintext: Backlog::default(),
             outgoing: Backlog::default(),
             has_peer_closed: false,
+            failure: None,
         })
     }
 
@@ -130,6 +133,9 @@ impl Records {
         mut out: Option<&mut ReadBuf<'_>>,
         goal: &Goal<'_>,
     ) -> Result<usize, Error> {
+        if let Some(error) = &self.failure {
+            return Err((**error).clone());
+        }
         let mut used = 0;
         loop {
             let UnbufferedStatus { mut discard, state } =
@@ -165,6 +171,7 @@ impl Records {
                 Ok(_) => return Err(Error::General("unexpected state of a TLS connection".to_owned())),
                 Err(error) => {
                     self.add_alert(&mut bytes[used + discard..]);
+                    self.failure = Some(Box::new(error.clone()));
                     return Err(error);
                 }
             }
@@ -226,9 +233,6 @@ fn encrypt(
     }
 }
 
-fn close(
-    mut traffic: WriteTraffic<'_, ServerConnectionData>,
-    outgoing: &mut Backlog,
-) -> Result<(), Error> {
+fn close(mut traffic: WriteTraffic<'_, ServerConnectionData>, outgoing: &mut Backlog) -> Result<(), Error> {
     outgoing.add_with(ALERT_BYTES, |bytes| traffic.queue_close_notify(bytes)).map_err(|_| Error::EncryptError)
 }
