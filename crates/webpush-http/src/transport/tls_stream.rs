@@ -5,12 +5,12 @@
 //! sent.
 
 mod backlog;
-mod records;
+mod record_layer;
 #[cfg(test)]
 mod tests;
 
 use backlog::Backlog;
-use records::Records;
+use record_layer::RecordLayer;
 use rustls::ServerConfig;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
@@ -44,7 +44,7 @@ impl TlsAcceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let records = Records::new(Arc::clone(&self.config)).map_err(invalid)?;
+        let records = RecordLayer::new(Arc::clone(&self.config)).map_err(invalid)?;
         let mut stream = TlsStream { stream, records, is_closing: false };
         poll_fn(|cx| stream.poll_handshake(cx)).await?;
         Ok(stream)
@@ -54,7 +54,7 @@ impl TlsAcceptor {
 /// The server's side of a TLS connection.
 pub struct TlsStream<S> {
     stream: S,
-    records: Records,
+    records: RecordLayer,
     /// True once `close_notify` is sent or queued.
     is_closing: bool,
 }

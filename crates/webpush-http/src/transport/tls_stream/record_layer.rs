@@ -1,4 +1,4 @@
-//! Records, without sockets.
+//! RecordLayer, without sockets.
 
 use super::Backlog;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
@@ -9,8 +9,9 @@ use rustls::{Error, InvalidMessage, ServerConfig};
 use std::sync::Arc;
 use tokio::io::ReadBuf;
 
-/// Room for the header, the type and the tag of a record, of which one has up to 16 KiB (RFC 8446 §5.1).
+/// Room for the header, the type and the tag of a record (RFC 8446 §5.2).
 const RECORD_OVERHEAD: usize = 64;
+/// Maximum plaintext of a record (RFC 8446 §5.1).
 const RECORD_BYTES: usize = 16 * 1024;
 /// Maximum length of an alert.
 const ALERT_BYTES: usize = 64;
@@ -18,7 +19,7 @@ const ALERT_BYTES: usize = 64;
 const MOST_INCOMPLETE: usize = 96 * 1024;
 
 /// A connection, with what was not processed, read or sent.
-pub(super) struct Records {
+pub(super) struct RecordLayer {
     connection: UnbufferedServerConnection,
     /// The beginning of a record or handshake message that has not arrived whole.
     incomplete: Vec<u8>,
@@ -29,14 +30,14 @@ pub(super) struct Records {
     failure: Option<Box<Error>>,
 }
 
-/// The goal of [`Records::process`] once the handshake is over.
+/// The goal of [`RecordLayer::process`] once the handshake is over.
 enum Goal<'a> {
     Receive,
     Send(&'a [u8]),
     Close,
 }
 
-impl Records {
+impl RecordLayer {
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
         Ok(Self {
             connection: UnbufferedServerConnection::new(config)?,
@@ -126,7 +127,9 @@ impl Records {
         Ok(())
     }
 
-    /// Processes records until more bytes are needed, and returns the number of those that are not needed any more.
+    /// Processes records until more bytes are needed.
+    ///
+    /// Returns the number of bytes that are not needed any more.
     fn process(
         &mut self,
         bytes: &mut [u8],
