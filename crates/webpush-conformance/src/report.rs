@@ -126,6 +126,13 @@ impl Report {
         Self { subject, facts: Vec::new(), results: Vec::new() }
     }
 
+    /// Returns the IDs of the requirements with this outcome.
+    #[cfg(test)]
+    pub(crate) fn with_outcome(&self, outcome: &str) -> Vec<&'static str> {
+        let results = self.results.iter().filter(|result| result.outcome.as_str() == outcome);
+        results.map(|result| result.requirement.id).collect()
+    }
+
     /// Adds the outcome of a check.
     ///
     /// Of several for one requirement, a failure counts before a pass before a skip.

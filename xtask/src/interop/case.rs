@@ -58,32 +58,20 @@ const fn firefox(name: &'static str, tools: &'static [Tool], transport: Transpor
     Case { name, tools, run: Run::OwnServer { path: "node/firefox.mjs", transport } }
 }
 
-const fn node_sender(
+const fn subject(
     name: &'static str,
+    tools: &'static [Tool],
+    (kind, path): (&'static str, &'static str),
     arguments: &'static [&'static str],
     failures: &'static [&'static str],
 ) -> Case {
-    let run = Run::Subject { kind: "sender", path: "node/conform-sender.mjs", arguments, failures };
-    Case { name, tools: NODE_PACKAGES, run }
+    Case { name, tools, run: Run::Subject { kind, path, arguments, failures } }
 }
 
-const fn python_sender(
-    name: &'static str,
-    arguments: &'static [&'static str],
-    failures: &'static [&'static str],
-) -> Case {
-    let run = Run::Subject { kind: "sender", path: "python/conform_sender.py", arguments, failures };
-    Case { name, tools: PYTHON_PACKAGES, run }
-}
-
-const fn python_agent(
-    name: &'static str,
-    arguments: &'static [&'static str],
-    failures: &'static [&'static str],
-) -> Case {
-    let run = Run::Subject { kind: "agent", path: "python/conform_agent.py", arguments, failures };
-    Case { name, tools: PYTHON_PACKAGES, run }
-}
+const NODE_SENDER: (&str, &str) = ("sender", "node/conform-sender.mjs");
+const PYTHON_SENDER: (&str, &str) = ("sender", "python/conform_sender.py");
+const PYTHON_AGENT: (&str, &str) = ("agent", "python/conform_agent.py");
+const FIREFOX_AGENT: (&str, &str) = ("agent", "node/conform-agent.mjs");
 
 pub(super) const CASES: &[Case] = &[
     curl("curl-http1-plain", Plain, &["--http1.1"]),
@@ -119,16 +107,18 @@ pub(super) const CASES: &[Case] = &[
         tools: &[Tool::Curl, Tool::Node, Tool::NodePackages],
         run: Run::OwnServer { path: "node/dev-tls.mjs", transport: Plain },
     },
-    node_sender("conform-sender-web-push", &["web-push"], &[]),
-    node_sender("conform-sender-web-push-aesgcm", &["web-push", "aesgcm"], &["S8291-4-a", "S8292-3-a"]),
-    python_sender("conform-sender-pywebpush", &["pywebpush"], &[]),
-    python_agent("conform-agent-websockets", &["websocket"], &["AG-hello-c"]),
-    python_agent("conform-agent-h2", &["http2"], &[]),
-    Case {
-        name: "conform-agent-firefox",
-        tools: FIREFOX,
-        run: Run::Subject { kind: "agent", path: "node/conform-agent.mjs", arguments: &[], failures: &[] },
-    },
+    subject("conform-sender-web-push", NODE_PACKAGES, NODE_SENDER, &["web-push"], &[]),
+    subject(
+        "conform-sender-web-push-aesgcm",
+        NODE_PACKAGES,
+        NODE_SENDER,
+        &["web-push", "aesgcm"],
+        &["S8291-4-a", "S8292-3-a"],
+    ),
+    subject("conform-sender-pywebpush", PYTHON_PACKAGES, PYTHON_SENDER, &["pywebpush"], &[]),
+    subject("conform-agent-websockets", PYTHON_PACKAGES, PYTHON_AGENT, &["websocket"], &["AG-hello-c"]),
+    subject("conform-agent-h2", PYTHON_PACKAGES, PYTHON_AGENT, &["http2"], &[]),
+    subject("conform-agent-firefox", FIREFOX, FIREFOX_AGENT, &[], &[]),
     script("pywebpush-tls", PYTHON_PACKAGES, "python/sender.py", Tls),
     script("kunifiedpush-plain", PYTHON_PACKAGES, "python/kunifiedpush.py", Plain),
     script("kunifiedpush-tls", PYTHON_PACKAGES, "python/kunifiedpush.py", Tls),

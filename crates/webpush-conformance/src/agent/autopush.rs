@@ -38,8 +38,8 @@ pub enum FromAgent<'a> {
 pub struct AgentReply {
     /// Text messages to send.
     pub texts: Vec<String>,
-    /// Text messages to send after a pause, because no sender has the new push URL yet.
-    pub later: Vec<String>,
+    /// Sends [`AutopushValidator::notifications`] after a pause, because no sender has the new push URL yet.
+    pub notifies: bool,
     /// Sends a ping frame afterwards.
     pub ping: bool,
     /// Closes the connection afterwards.
@@ -62,6 +62,8 @@ pub struct AutopushValidator<C> {
     last_ping: Option<Timestamp>,
     /// All channels so far, and true for those that are still registered.
     channels: BTreeMap<String, bool>,
+    /// Channels whose notifications were not sent yet.
+    silent: Vec<String>,
     /// Notifications without an acknowledgement: version and channel.
     unacknowledged: BTreeMap<String, String>,
     versions: usize,
@@ -81,6 +83,7 @@ impl<C: Curve> AutopushValidator<C> {
             was_closed: false,
             last_ping: None,
             channels: BTreeMap::new(),
+            silent: Vec::new(),
             unacknowledged: BTreeMap::new(),
             versions: 0,
         }
@@ -142,6 +145,23 @@ impl<C: Curve> AutopushValidator<C> {
         }
     }
 
+    /// Returns the notifications of new channels, to be sent now.
+    pub fn notifications(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for channel in std::mem::take(&mut self.silent) {
+            for _ in 0..NOTIFICATIONS {
+                self.versions += 1;
+                let version = format!("v{}", self.versions);
+                self.verdicts.pass("AG-ack-a");
+                let message =
+                    json!({"messageType": "notification", "channelID": channel, "version": version});
+                texts.push(message.to_string());
+                self.unacknowledged.insert(version, channel.clone());
+            }
+        }
+        texts
+    }
+
     /// Returns the result so far.
     #[must_use]
     pub fn report(&self, name: Option<&str>) -> Report {
@@ -179,7 +199,9 @@ impl<C: Curve> AutopushValidator<C> {
             "broadcasts": {},
         });
         self.is_pinged = true;
-        AgentReply { texts: vec![hello.to_string()], ping: true, ..AgentReply::default() }
+        // It may have gone before its channels got any.
+        let notifies = !self.silent.is_empty();
+        AgentReply { texts: vec![hello.to_string()], notifies, ping: true, close: false }
     }
 
     fn register(&mut self, message: &Value, text: &str) -> AgentReply {
@@ -204,18 +226,9 @@ impl<C: Curve> AutopushValidator<C> {
             "status": 200,
             "pushEndpoint": format!("{}/push/{}", self.origin, self.channels.len() + 1),
         });
-        let mut later = Vec::new();
-        for _ in 0..NOTIFICATIONS {
-            self.versions += 1;
-            let version = format!("v{}", self.versions);
-            self.verdicts.pass("AG-ack-a");
-            later.push(
-                json!({"messageType": "notification", "channelID": channel, "version": version}).to_string(),
-            );
-            self.unacknowledged.insert(version, channel.clone());
-        }
+        self.silent.push(channel.clone());
         self.channels.insert(channel, true);
-        AgentReply { texts: vec![registered.to_string()], later, ..AgentReply::default() }
+        AgentReply { texts: vec![registered.to_string()], notifies: true, ..AgentReply::default() }
     }
 
     fn unregister(&mut self, message: &Value, text: &str) -> AgentReply {
@@ -224,6 +237,7 @@ impl<C: Curve> AutopushValidator<C> {
         let is_known = self.channels.contains_key(channel);
         self.verdicts.check("AG-unregister-a", is_known, "a channel that is registered", found, text);
         let reply = json!({"messageType": "unregister", "channelID": channel, "status": 200});
+        self.silent.retain(|of| of != channel);
         self.unacknowledged.retain(|_, of| of != channel);
         if let Some(is_registered) = self.channels.get_mut(channel) {
             *is_registered = false;
@@ -244,7 +258,7 @@ impl<C: Curve> AutopushValidator<C> {
             self.verdicts.check("AG-ack-b", is_known, "a notification that was sent", found, text);
         }
         // Once, to see whether the user agent comes back.
-        let close = self.unacknowledged.is_empty() && !self.was_closed;
+        let close = self.unacknowledged.is_empty() && self.silent.is_empty() && !self.was_closed;
         self.was_closed |= close;
         AgentReply { close, ..AgentReply::default() }
     }

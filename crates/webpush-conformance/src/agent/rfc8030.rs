@@ -9,7 +9,7 @@ use crate::requirements;
 use crate::verdicts::Verdicts;
 use http::header::LINK;
 use http::{HeaderMap, Method};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use webpush_core::protocol::rfc8030::{MonitorRequest, set_link};
 use webpush_core::time::Timestamp;
 
@@ -43,12 +43,12 @@ pub struct Rfc8030Validator {
     /// True once the connections were closed to see whether the user agent comes back.
     was_closed: bool,
     has_returned: bool,
-    /// Paths that may be monitored.
-    monitored: BTreeSet<String>,
+    /// Sets by subscription, both as paths.
+    subscriptions: BTreeMap<String, String>,
     /// Paths of messages.
     sent: BTreeSet<String>,
-    unacknowledged: BTreeSet<String>,
-    subscriptions: usize,
+    /// Subscriptions by message.
+    unacknowledged: BTreeMap<String, String>,
 }
 
 impl Rfc8030Validator {
@@ -71,14 +71,13 @@ impl Rfc8030Validator {
 
     /// Notes a new subscription, by its path and that of its set.
     pub fn subscribed(&mut self, subscription: &str, set: &str) {
-        self.subscriptions += 1;
-        self.monitored.extend([subscription.to_owned(), set.to_owned()]);
+        self.subscriptions.insert(subscription.to_owned(), set.to_owned());
     }
 
-    /// Notes a message that was sent, by its path.
-    pub fn sent(&mut self, message: &str) {
+    /// Notes a message that was sent to a subscription, both by their paths.
+    pub fn sent(&mut self, subscription: &str, message: &str) {
         self.sent.insert(message.to_owned());
-        self.unacknowledged.insert(message.to_owned());
+        self.unacknowledged.insert(message.to_owned(), subscription.to_owned());
     }
 
     /// Returns true, once, if it is time to close all connections.
@@ -104,7 +103,7 @@ impl Rfc8030Validator {
             let found = || format!("{left} of {all} messages without one");
             verdicts.check("AU-6.2-a", left == 0, "DELETE of its URL", found, "");
         }
-        if self.was_redirected && self.subscriptions == 0 {
+        if self.was_redirected && self.subscriptions.is_empty() {
             verdicts.fail("AU-7.1-a", "POST to the other URL", "none", "");
         }
         if self.was_closed && !self.has_returned {
@@ -130,7 +129,7 @@ impl Rfc8030Validator {
             self.was_redirected = true;
             return Rfc8030Reply::Redirect(REDIRECTED);
         }
-        if self.subscriptions == 0 {
+        if self.subscriptions.is_empty() {
             let found = || format!("{path} again");
             self.verdicts.check("AU-7.1-a", path == REDIRECTED, "POST to the URL in Location", found, "");
         } else {
@@ -138,12 +137,16 @@ impl Rfc8030Validator {
             let found = || format!("{:?}", headers.get_all(LINK).iter().collect::<Vec<_>>());
             self.verdicts.check("AU-4.1-a", names_set, "a link to the set", found, path);
         }
-        Rfc8030Reply::Subscribe(if self.subscriptions < MOST_SUBSCRIPTIONS { Self::MESSAGES } else { 0 })
+        Rfc8030Reply::Subscribe(if self.subscriptions.len() < MOST_SUBSCRIPTIONS {
+            Self::MESSAGES
+        } else {
+            0
+        })
     }
 
     fn monitor(&mut self, path: &str, headers: &HeaderMap) {
         self.monitors += 1;
-        let is_known = self.monitored.contains(path) || self.sent.contains(path);
+        let is_known = self.is_resource(path);
         let found = || "another URL".to_owned();
         self.verdicts.check("AU-6-a", is_known, "a subscription or its set", found, "");
         if headers.contains_key("urgency") {
@@ -158,13 +161,18 @@ impl Rfc8030Validator {
     }
 
     fn delete(&mut self, path: &str) {
-        let is_known = self.sent.contains(path) || self.monitored.contains(path);
+        let is_known = self.is_resource(path);
         let found = || "another URL".to_owned();
         self.verdicts.check("AU-6.2-b", is_known, "the URL of a message or subscription", found, "");
-        self.unacknowledged.remove(path);
-        if self.monitored.contains(path) {
-            // The rest may belong to the subscription that is removed.
-            self.unacknowledged.clear();
-        }
+        // Of a subscription or set that is removed, no message has to be acknowledged.
+        let subscriptions = &self.subscriptions;
+        self.unacknowledged.retain(|message, of| {
+            message != path && of != path && subscriptions.get(of).is_none_or(|set| set != path)
+        });
+    }
+
+    fn is_resource(&self, path: &str) -> bool {
+        let is_set = || self.subscriptions.values().any(|set| set == path);
+        self.sent.contains(path) || self.subscriptions.contains_key(path) || is_set()
     }
 }

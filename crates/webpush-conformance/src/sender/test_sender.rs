@@ -3,7 +3,6 @@
 use super::endpoint::{EndpointBehavior, TrialSubscription};
 use super::request::SenderRequest;
 use super::validator::SenderValidator;
-use crate::report::CheckOutcome;
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -135,10 +134,7 @@ impl TestSender {
 
     /// Returns the IDs of the requirements with this outcome.
     pub(super) fn with_outcome(&self, outcome: &str) -> Vec<&'static str> {
-        let report = self.validator.report(None);
-        let is_it = |found: &CheckOutcome| found.as_str() == outcome;
-        let results = report.results.iter().filter(|result| is_it(&result.outcome));
-        results.map(|result| result.requirement.id).collect()
+        self.validator.report(None).with_outcome(outcome)
     }
 }
 

@@ -4,6 +4,7 @@ use super::history::Promise;
 use super::phase::Phase;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 /// Figures of a run.
@@ -23,6 +24,19 @@ struct Row {
     other: u64,
     refused: u64,
     time: Duration,
+}
+
+impl AddAssign for Row {
+    fn add_assign(&mut self, other: Self) {
+        self.cuts += other.cuts;
+        self.accepted += other.accepted;
+        self.unknown += other.unknown;
+        self.lost += other.lost;
+        self.returned += other.returned;
+        self.other += other.other;
+        self.refused += other.refused;
+        self.time += other.time;
+    }
 }
 
 impl Figures {
@@ -80,15 +94,7 @@ impl Figures {
     /// Adds the figures of another run.
     pub(super) fn add(&mut self, other: Self) {
         for (phase, row) in other.rows {
-            let sum = self.rows.entry(phase).or_default();
-            sum.cuts += row.cuts;
-            sum.accepted += row.accepted;
-            sum.unknown += row.unknown;
-            sum.lost += row.lost;
-            sum.returned += row.returned;
-            sum.other += row.other;
-            sum.refused += row.refused;
-            sum.time += row.time;
+            *self.rows.entry(phase).or_default() += row;
         }
         self.violations.extend(other.violations);
     }
@@ -111,14 +117,7 @@ impl fmt::Display for Figures {
             )
         };
         for (phase, row) in &self.rows {
-            total.cuts += row.cuts;
-            total.accepted += row.accepted;
-            total.unknown += row.unknown;
-            total.lost += row.lost;
-            total.returned += row.returned;
-            total.other += row.other;
-            total.refused += row.refused;
-            total.time += row.time;
+            total += *row;
             line(f, phase, row)?;
         }
         line(f, &"all", &total)

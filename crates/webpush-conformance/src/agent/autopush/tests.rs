@@ -1,4 +1,4 @@
-use super::{AgentReply, AutopushValidator, FromAgent};
+use super::{AgentReply, AutopushValidator, FromAgent, UAID};
 use crate::requirements::of_autopush_agents;
 use crate::sender::test_sender::TestCurve;
 use serde_json::{Value, json};
@@ -39,7 +39,9 @@ impl TestAgent {
     /// Registers a channel, and returns the notifications.
     fn register(&mut self, key: Option<&str>) -> Vec<Value> {
         let reply = self.send(&json!({"messageType": "register", "channelID": CHANNEL, "key": key}));
-        reply.later.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+        assert!(reply.notifies || reply.texts[0].contains("400"));
+        let notifications = self.validator.notifications();
+        notifications.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
 
     fn acknowledge(&mut self, notifications: &[Value]) -> AgentReply {
@@ -51,9 +53,7 @@ impl TestAgent {
     }
 
     fn with_outcome(&self, outcome: &str) -> Vec<&'static str> {
-        let report = self.validator.report(None);
-        let results = report.results.iter().filter(|result| result.outcome.as_str() == outcome);
-        results.map(|result| result.requirement.id).collect()
+        self.validator.report(None).with_outcome(outcome)
     }
 }
 
@@ -158,4 +158,17 @@ fn an_agent_without_mistakes_passes_everything() {
         "{:?}",
         agent.validator.report(None)
     );
+}
+
+#[test]
+fn notifications_that_were_not_sent_need_no_acknowledgement() {
+    let mut agent = TestAgent::connect();
+    agent.hello(None);
+    agent.send(&json!({"messageType": "register", "channelID": CHANNEL}));
+    assert!(agent.with_outcome("failed").is_empty());
+    agent.validator.connected();
+    let hello = json!({"messageType": "hello", "use_webpush": true, "uaid": UAID});
+    assert!(agent.send(&hello).notifies);
+    assert_eq!(agent.validator.notifications().len(), 3);
+    assert_eq!(agent.with_outcome("failed"), ["AG-ack-a"]);
 }

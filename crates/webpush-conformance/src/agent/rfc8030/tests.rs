@@ -32,7 +32,7 @@ impl TestAgent {
         };
         assert_eq!(self.send(&Method::POST, to, &[]), Rfc8030Reply::Subscribe(MESSAGES.len()));
         self.validator.subscribed("/d/1", SET);
-        MESSAGES.iter().for_each(|path| self.validator.sent(path));
+        MESSAGES.iter().for_each(|path| self.validator.sent("/d/1", path));
     }
 
     fn acknowledge_all(&mut self) {
@@ -42,9 +42,7 @@ impl TestAgent {
     }
 
     fn with_outcome(&self, outcome: &str) -> Vec<&'static str> {
-        let report = self.validator.report(None);
-        let results = report.results.iter().filter(|result| result.outcome.as_str() == outcome);
-        results.map(|result| result.requirement.id).collect()
+        self.validator.report(None).with_outcome(outcome)
     }
 }
 
@@ -125,10 +123,14 @@ fn an_agent_without_mistakes_passes_everything() {
 }
 
 #[test]
-fn messages_of_a_subscription_that_was_removed_need_no_acknowledgement() {
-    let mut agent = TestAgent::default();
-    agent.subscribe();
-    agent.send(&Method::GET, SET, &[]);
-    agent.send(&Method::DELETE, "/d/1", &[]);
-    assert!(agent.with_outcome("failed").is_empty());
+fn messages_of_a_subscription_or_set_that_was_removed_need_no_acknowledgement() {
+    for (removed, failed) in [("/d/1", &["AU-6.2-a"][..]), (SET, &[])] {
+        let mut agent = TestAgent::default();
+        agent.subscribe();
+        agent.validator.subscribed("/d/2", SET);
+        agent.validator.sent("/d/2", "/m/4");
+        agent.send(&Method::GET, SET, &[]);
+        agent.send(&Method::DELETE, removed, &[]);
+        assert_eq!(agent.with_outcome("failed"), failed);
+    }
 }

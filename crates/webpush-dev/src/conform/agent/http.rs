@@ -151,7 +151,7 @@ impl HttpState {
             let Some(request) = message(push) else { continue };
             let sent = self.handle(direct_peer, &request, Body::whole(Bytes::new())).await;
             if let Some(path) = self.location(&sent) {
-                self.validator().sent(&path);
+                self.validator().sent(&own, &path);
             }
         }
         answer

@@ -88,24 +88,26 @@ async fn serve(mut stream: TcpStream, state: &WebSocketState) -> anyhow::Result<
     open(&mut stream).await?;
     state.validator().connected();
     let (mut reader, mut bytes) = (WebSocketReader::default(), [0; READ_BYTES]);
-    let (mut later, mut due) = (Vec::new(), Instant::now());
+    let mut due: Option<Instant> = None;
     loop {
         let read = tokio::select! {
             read = stream.read(&mut bytes) => Some(read?),
-            () = sleep_until(due), if !later.is_empty() => None,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => None,
         };
         let Some(length) = read else {
-            stream.write_all(&std::mem::take(&mut later)).await?;
+            due = None;
+            let mut out = Vec::new();
+            state.validator().notifications().iter().for_each(|text| write::text(&mut out, text));
+            stream.write_all(&out).await?;
             continue;
         };
         if length == 0 {
             return Ok(());
         }
         reader.feed(&bytes[..length]);
-        let is_idle = later.is_empty();
-        let (out, is_over) = respond(&mut reader, state, &mut later);
-        if is_idle {
-            due = Instant::now() + PAUSE;
+        let (out, notifies, is_over) = respond(&mut reader, state);
+        if notifies {
+            due = due.or_else(|| Some(Instant::now() + PAUSE));
         }
         stream.write_all(&out).await?;
         if is_over {
@@ -114,15 +116,15 @@ async fn serve(mut stream: TcpStream, state: &WebSocketState) -> anyhow::Result<
     }
 }
 
-/// Returns the bytes to write, and true if the connection ends then. Adds to `later`.
-fn respond(reader: &mut WebSocketReader, state: &WebSocketState, later: &mut Vec<u8>) -> (Vec<u8>, bool) {
-    let mut out = Vec::new();
+/// Returns the bytes to write, and whether notifications follow and the connection ends then.
+fn respond(reader: &mut WebSocketReader, state: &WebSocketState) -> (Vec<u8>, bool, bool) {
+    let (mut out, mut notifies) = (Vec::new(), false);
     loop {
         let reply = match reader.next() {
-            Ok(None) => return (out, false),
+            Ok(None) => return (out, notifies, false),
             Ok(Some(WebSocketMessage::Close(_))) => {
                 write::close(&mut out, None, "");
-                return (out, true);
+                return (out, notifies, true);
             }
             Ok(Some(WebSocketMessage::Ping(payload))) => {
                 write::pong(&mut out, payload);
@@ -136,15 +138,13 @@ fn respond(reader: &mut WebSocketReader, state: &WebSocketState, later: &mut Vec
         for text in &reply.texts {
             write::text(&mut out, text);
         }
-        for text in &reply.later {
-            write::text(later, text);
-        }
+        notifies |= reply.notifies;
         if reply.ping {
             write::ping(&mut out);
         }
         if reply.close {
             write::close(&mut out, Some(1001), "");
-            return (out, true);
+            return (out, notifies, true);
         }
     }
 }
