@@ -38,7 +38,7 @@ pub enum FromAgent<'a> {
 pub struct AgentReply {
     /// Text messages to send.
     pub texts: Vec<String>,
-    /// Sends [`AutopushValidator::notifications`] after a pause, because no sender has the new push URL yet.
+    /// Sends [`AutopushValidator::notifications`] after a pause: no sender has the push URL yet.
     pub notifies: bool,
     /// Sends a ping frame afterwards.
     pub ping: bool,
