@@ -18,7 +18,7 @@ use crate::shell::{output, run, succeeds};
 /// How long a start, or the connection of a standby, may take.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may take to stop before it is killed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Small, and as durable as a real installation.
@@ -118,12 +118,14 @@ impl Server {
         Ok(())
     }
 
-    /// Disconnects the clients and stops; kills the server if that takes too long.
+    /// Stops without a last checkpoint, as nobody needs the data any more.
+    ///
+    /// Kills the server if that takes too long.
     pub(super) fn stop(&mut self) -> Result<()> {
         let deadline = Instant::now() + STOP_TIMEOUT;
         let pid = self.process.id().to_string();
         if self.process.try_wait()?.is_none() {
-            run(Command::new("sh").args(["-c", "kill -INT \"$1\"", "sh", &pid]))?;
+            run(Command::new("sh").args(["-c", "kill -QUIT \"$1\"", "sh", &pid]))?;
         }
         while self.process.try_wait()?.is_none() {
             if Instant::now() > deadline {
