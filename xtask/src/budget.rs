@@ -1,12 +1,13 @@
 //! `cargo xtask budget`: compares the cost of one message with the budget in the repository.
 //!
-//! Allocations and instructions of the parts of its path are counted, not timed: the result is the same on a busy machine.
+//! Allocations, instructions, system calls and context switches of the parts of its path are counted, not timed: the result
+//! is the same on a busy machine.
 //! The programs are built with the profile `dist`, which ships. The budget only goes down.
 //!
 //! | to find | look in |
 //! |---|---|
 //! | the scenarios and their repetitions | [`ROWS`]; the scenarios themselves in `webpush-load/src/count` |
-//! | running them under valgrind | [`count`] |
+//! | running them under valgrind and strace | [`count`] |
 //! | the file, and figures over budget | [`table`] |
 
 mod count;
@@ -42,6 +43,8 @@ const ROWS: &[Row] = &[
     // Acknowledgements are settled 64 at a time. On a shared processor responses and requests interleave differently:
     // 62.3 allocations were counted instead of 60.9.
     Row::with_threads("service", [64, 320], 2.5),
+    Row::kernel("server", [256, 2304]),
+    Row::kernel("server-64", [10, 110]),
 ];
 
 #[derive(clap::Args)]

@@ -3,7 +3,8 @@
 //! `cargo xtask budget` runs them under valgrind: the difference between two runs of different length, divided by the
 //! repetitions, is the cost of one, without the start of the program.
 //!
-//! IDs, times and keys are fixed, nothing depends on the clock, and an unexpected result ends the program.
+//! IDs, times and keys are fixed, nothing depends on the clock, and an unexpected result ends the program. At the end the
+//! program prints how often its threads have waited, which counts as a context switch.
 //!
 //! | scenario | once is |
 //! |---|---|
@@ -13,6 +14,7 @@
 //! | `read-frame`, `write-frame` | [`frames`]: one WebSocket frame |
 //! | `entry-row`, `log-frame`, `store` | [`stored`]: encodes and decodes; appends a message durably and settles it |
 //! | `service` | [`service`]: a message through a whole service: posted, stored, delivered, acknowledged and settled |
+//! | `server`, `server-64` | the same with the runtime of the server; 64 messages at once, each to another agent |
 
 pub mod frames;
 pub mod requests;
@@ -22,6 +24,7 @@ pub mod sessions;
 pub mod stored;
 pub mod urls;
 
+use crate::process::Process;
 use anyhow::{Context as _, bail};
 use std::env::args;
 use std::process::ExitCode;
@@ -43,14 +46,19 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("entry-row", stored::entry_row),
     ("log-frame", stored::log_frame),
     ("store", stored::store),
-    ("service", service::run),
+    ("service", service::one),
+    ("server", service::one_on_workers),
+    ("server-64", service::many_on_workers),
 ];
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     match run(args().nth(1).as_deref(), args().nth(2).as_deref()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(switches) => {
+            println!("context_switches {switches}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("webpush-count: {error:#}");
             ExitCode::FAILURE
@@ -58,12 +66,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(name: Option<&str>, times: Option<&str>) -> anyhow::Result<()> {
+/// Runs a scenario, and returns the context switches of this process.
+fn run(name: Option<&str>, times: Option<&str>) -> anyhow::Result<u64> {
     let Some((_, scenario)) = SCENARIOS.iter().find(|(known, _)| Some(*known) == name) else {
         let names: Vec<_> = SCENARIOS.iter().map(|(name, _)| *name).collect();
         bail!("expected SCENARIO TIMES, where SCENARIO is one of: {}", names.join(", "));
     };
-    scenario(times.and_then(|times| times.parse().ok()).context("TIMES is a number")?)
+    scenario(times.and_then(|times| times.parse().ok()).context("TIMES is a number")?)?;
+    Process::this().context_switches()
 }
 
 #[cfg(test)]

@@ -115,6 +115,26 @@ impl Process {
         self.pids.iter().map(|pid| count(&format!("/proc/{pid}/task"))).sum()
     }
 
+    /// Returns how often its threads have waited; those that have ended are missing.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn context_switches(&self) -> anyhow::Result<u64> {
+        let mut switches = 0;
+        for pid in &self.pids {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")?;
+            // A thread may end while the directory is read.
+            let statuses =
+                tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
+            for status in statuses {
+                let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+                let number = line.and_then(|line| line.trim().parse::<u64>().ok());
+                switches += number.context("the kernel does not say voluntary_ctxt_switches")?;
+            }
+        }
+        Ok(switches)
+    }
+
     /// Returns the number of its open descriptors.
     ///
     /// # Errors
@@ -263,6 +283,9 @@ mod tests {
         assert!(spent.total > Duration::ZERO && spent.time >= Duration::from_millis(60));
         assert!(process.memory().unwrap().anonymous > 0.0);
         assert!(process.threads().unwrap() > 0);
+        let switches = process.context_switches().unwrap();
+        std::thread::spawn(|| ()).join().unwrap();
+        assert!(process.context_switches().unwrap() >= switches);
         let (before, _one_more) = (process.descriptors().unwrap(), fs::File::open("/dev/null").unwrap());
         assert!(before > 0);
         let _socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! Runs a scenario under valgrind, which counts instructions and allocations.
+//! Counts instructions, allocations and system calls of a scenario with valgrind and strace.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -16,67 +16,109 @@ pub(super) struct Row {
     times: [u32; 2],
     /// Tolerance for allocations of several threads, which interleave differently in each run.
     pub(super) tolerance: f64,
+    scope: Scope,
+}
+
+/// The figures that are counted for a scenario.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// Allocations and instructions.
+    Program,
+    /// System calls and context switches, of which there are none in a program of one thread.
+    Kernel,
 }
 
 impl Row {
     /// A scenario of one thread, which is the same in every run.
     pub(super) const fn alone(name: &'static str) -> Self {
-        Self { name, times: [100, 600], tolerance: 0.0 }
+        Self { name, times: [100, 600], tolerance: 0.0, scope: Scope::Program }
     }
 
     pub(super) const fn with_threads(name: &'static str, times: [u32; 2], tolerance: f64) -> Self {
-        Self { name, times, tolerance }
+        Self { name, times, tolerance, scope: Scope::Program }
+    }
+
+    /// A scenario of which only the use of the kernel is counted.
+    pub(super) const fn kernel(name: &'static str, times: [u32; 2]) -> Self {
+        Self { name, times, tolerance: 0.0, scope: Scope::Kernel }
     }
 
     /// Maximum number of counts before it fails.
     pub(super) fn tries(&self) -> u32 {
-        if self.tolerance > 0.0 { 4 } else { 1 }
+        if self.tolerance > 0.0 || matches!(self.scope, Scope::Kernel) { 4 } else { 1 }
     }
 
     /// Counts the cost of one repetition.
     pub(super) fn count(&self, root: &Path) -> Result<Cost> {
         let [few, many] = self.times;
-        let (less, more) = (self.totals(root, few)?, self.totals(root, many)?);
         let each = |less: u64, more: u64| more.saturating_sub(less) as f64 / f64::from(many - few);
-        Ok(Cost {
-            allocations: each(less.allocations, more.allocations),
-            bytes: each(less.bytes, more.bytes),
-            instructions: each(less.instructions, more.instructions),
+        Ok(match self.scope {
+            Scope::Program => {
+                let ((few_blocks, few_bytes), (many_blocks, many_bytes)) =
+                    (self.heap(root, few)?, self.heap(root, many)?);
+                Cost {
+                    allocations: each(few_blocks, many_blocks),
+                    bytes: each(few_bytes, many_bytes),
+                    instructions: each(self.instructions(root, few)?, self.instructions(root, many)?),
+                    ..Cost::default()
+                }
+            }
+            Scope::Kernel => Cost {
+                calls: each(self.calls(root, few)?, self.calls(root, many)?),
+                switches: each(self.switches(root, few)?, self.switches(root, many)?),
+                ..Cost::default()
+            },
         })
     }
 
-    fn totals(&self, root: &Path, times: u32) -> Result<Totals> {
-        let heap_report = self.run(root, times, &["--tool=dhat", "--dhat-out-file=/dev/null"])?;
-        let (allocations, bytes) =
-            heap(&heap_report).with_context(|| format!("dhat printed no total: {heap_report}"))?;
-        let report = self.run(root, times, &["--tool=callgrind", "--callgrind-out-file=/dev/null"])?;
-        let instructions =
-            instructions(&report).with_context(|| format!("callgrind printed no total: {report}"))?;
-        Ok(Totals { allocations, bytes, instructions })
+    /// Returns allocations and their bytes; a reallocation counts with the bytes it grows by.
+    fn heap(&self, root: &Path, times: u32) -> Result<(u64, u64)> {
+        let report =
+            self.run(root, times, &["valgrind", "--tool=dhat", "--dhat-out-file=/dev/null"])?.complaints;
+        heap(&report).with_context(|| format!("dhat printed no total: {report}"))
     }
 
-    /// Runs valgrind and returns its report.
-    fn run(&self, root: &Path, times: u32, tool: &[&str]) -> Result<String> {
-        let mut valgrind = Command::new("valgrind");
-        valgrind.args(tool).arg(PROGRAM).args([self.name, &times.to_string()]).current_dir(root);
-        let output = match valgrind.output() {
+    fn instructions(&self, root: &Path, times: u32) -> Result<u64> {
+        let tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+        let report = self.run(root, times, &tool)?.complaints;
+        instructions(&report).with_context(|| format!("callgrind printed no total: {report}"))
+    }
+
+    fn calls(&self, root: &Path, times: u32) -> Result<u64> {
+        let tool = ["strace", "--follow-forks", "--summary-only", "--summary-columns=calls,name"];
+        let report = self.run(root, times, &tool)?.complaints;
+        calls(&report).with_context(|| format!("strace printed no total: {report}"))
+    }
+
+    fn switches(&self, root: &Path, times: u32) -> Result<u64> {
+        let output = self.run(root, times, &[])?.output;
+        let number = output.trim().strip_prefix("context_switches ").and_then(number);
+        number.with_context(|| format!("{PROGRAM} printed {output:?}"))
+    }
+
+    /// Runs the scenario under a tool, if one is given.
+    fn run(&self, root: &Path, times: u32, tool: &[&str]) -> Result<Run> {
+        let times = times.to_string();
+        let words = [tool, &[PROGRAM, self.name, &times]].concat();
+        let (program, arguments) = words.split_first().context("there is nothing to run")?;
+        let output = match Command::new(program).args(arguments).current_dir(root).output() {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                bail!("valgrind is missing: apt-get install valgrind")
+                bail!("{program} is missing: apt-get install valgrind strace")
             }
-            output => output.context("cannot run valgrind")?,
+            output => output.with_context(|| format!("cannot run {program}"))?,
         };
-        let report = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{report}");
-        Ok(report)
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let run = Run { output: text(&output.stdout), complaints: text(&output.stderr) };
+        ensure!(output.status.success(), "{}", run.complaints);
+        Ok(run)
     }
 }
 
-/// The cost of one run.
-struct Totals {
-    allocations: u64,
-    /// A reallocation counts with the bytes it grows by.
-    bytes: u64,
-    instructions: u64,
+/// The output of a program.
+struct Run {
+    output: String,
+    /// Tools print their report here.
+    complaints: String,
 }
 
 /// `==1== Total:     6,260,215 bytes in 11,781 blocks`
@@ -90,21 +132,33 @@ fn instructions(report: &str) -> Option<u64> {
     number(report.split_once("Collected :")?.1.lines().next()?)
 }
 
+/// `     1234 total`, the last line of a summary.
+fn calls(report: &str) -> Option<u64> {
+    number(report.lines().rev().find_map(|line| line.trim().strip_suffix("total"))?)
+}
+
 fn number(text: &str) -> Option<u64> {
     text.trim().replace(',', "").parse().ok()
 }
 
 /// The cost of one repetition.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Cost {
     pub(super) allocations: f64,
     pub(super) bytes: f64,
     pub(super) instructions: f64,
+    /// System calls of all threads, those of the clients included.
+    pub(super) calls: f64,
+    /// Waits of all threads, those of the clients included.
+    pub(super) switches: f64,
 }
 
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allocations, bytes, instructions } = self;
+        let Self { allocations, bytes, instructions, calls, switches } = self;
+        if *calls > 0.0 {
+            return write!(f, "{calls:>7.2} system calls {switches:>7.2} context switches");
+        }
         write!(f, "{allocations:>7.2} allocations {bytes:>9.0} bytes {instructions:>10.0} instructions")
     }
 }
@@ -123,5 +177,12 @@ mod tests {
             Some(13_542_196)
         );
         assert_eq!(instructions("==9== "), None);
+    }
+
+    #[test]
+    fn the_total_is_found_in_a_summary_of_strace() {
+        let report = "    calls syscall\n--------- ----------------\n       30 read\n        4 futex\n--------- ----------------\n       34 total\n";
+        assert_eq!(calls(report), Some(34));
+        assert_eq!(calls("strace: Process 7 attached"), None);
     }
 }

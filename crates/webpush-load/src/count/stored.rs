@@ -44,7 +44,7 @@ pub fn store(times: u32) -> anyhow::Result<()> {
     let directory = directory_in(None)?;
     let store = open(directory.path())?;
     let (answers, answered) = sync_channel(1);
-    commit(&store, seed(Protocol::Rfc8030), Durability::Durable, &answers, &answered)?;
+    commit(&store, seed(), Durability::Durable, &answers, &answered)?;
     for number in 1..=times {
         let append = vec![Op::Append(samples::draft(number))];
         let appended = commit(&store, append, Durability::Durable, &answers, &answered)?;
@@ -66,15 +66,15 @@ pub(super) fn open(directory: &Path) -> anyhow::Result<EmbeddedStore> {
 }
 
 /// Creates the agent and its subscription.
-pub(super) fn seed(protocol: Protocol) -> Vec<Op> {
-    vec![Op::CreateInbox(samples::inbox()), Op::Subscribe(samples::subscription(protocol))]
+fn seed() -> Vec<Op> {
+    vec![Op::CreateInbox(samples::inbox()), Op::Subscribe(samples::subscription(Protocol::Rfc8030))]
 }
 
 type Answer = Result<Vec<Applied>, StoreError>;
 
 /// Commits and waits for the result.
-pub(super) fn commit(
-    store: &impl Store,
+fn commit(
+    store: &EmbeddedStore,
     ops: Vec<Op>,
     durability: Durability,
     answers: &SyncSender<Answer>,
