@@ -20,7 +20,7 @@ enum Measurement {
     Online(online::Args),
     /// Messages to agents that are not connected
     Absent(absent::Args),
-    /// Deliver stored messages to agents that reconnect
+    /// Deliver stored messages to agents that reconnect at once
     Drain(drain::Args),
     /// Agents on real sockets: messages to random ones, to all, and while all reconnect at once
     Held(held::Args),

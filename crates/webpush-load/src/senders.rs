@@ -94,6 +94,12 @@ impl SendArgs {
         self.rate.is_some()
     }
 
+    /// Returns the same with `rate` messages per second in an open loop.
+    #[must_use]
+    pub fn at_rate(&self, rate: f64) -> Self {
+        Self { rate: Some(rate), ..self.clone() }
+    }
+
     /// Returns the same without due times: each response triggers the next message.
     #[must_use]
     pub fn in_a_closed_loop(&self) -> Self {

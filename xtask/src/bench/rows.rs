@@ -3,13 +3,16 @@
 mod cluster;
 mod memory;
 mod messages;
+mod ratios;
 mod starting;
 mod store;
 
 use super::row::Row;
 
 pub(super) fn all() -> impl Iterator<Item = &'static Row> {
-    [messages::ROWS, memory::ROWS, store::ROWS, starting::ROWS, cluster::ROWS].into_iter().flatten()
+    [ratios::ROWS, messages::ROWS, memory::ROWS, store::ROWS, starting::ROWS, cluster::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]

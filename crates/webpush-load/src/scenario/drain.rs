@@ -1,17 +1,17 @@
-//! Delivery of stored messages to agents that reconnect.
+//! Delivery of stored messages to agents that all reconnect at once.
 
 use super::absent::gone;
-use crate::audience::{all, one_of};
-use crate::autopush::{Agent, Habits};
+use super::reconnect::come_back;
 use crate::body::Beginning;
 use crate::figures::Figures;
+use crate::process::Process;
 use crate::senders::SendArgs;
 use crate::tally::Tally;
 use crate::target::TargetArgs;
 use anyhow::{Context as _, bail};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const SETTLING: Duration = Duration::from_millis(100);
@@ -49,30 +49,28 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     target.process.wait_until_quiet()?;
 
     let tally = Arc::new(Tally::new(beginning));
-    let (before, begun) = (target.sample().await?, Instant::now());
-    let names = Arc::new(agents);
-    // An agent receives its messages immediately, without waiting until others have said hello.
-    let listening = all(names.len(), |number| {
-        let (dialer, names, tally) =
-            (one_of(&target.dialers, number), Arc::clone(&names), Arc::clone(&tally));
-        async move {
-            let name = names.get(number).map(|(name, _)| name.as_str());
-            let agent = Agent::hello(&dialer?, name).await?;
-            Ok(tokio::spawn(async move { agent.listen(Habits::default(), &tally).await }))
-        }
-    });
-    let listening = listening.await?;
+    let load = Process::this();
+    let (before, server_before, load_before) =
+        (target.sample().await?, target.process.sample()?, load.sample()?);
+    let begun = Instant::now();
+    let names = agents.into_iter().map(|(name, _)| name).collect();
+    let (served, listening) = come_back(names, &target.dialers, &tally, begun).await?;
     if !tally.wait_for(stored, PATIENCE).await {
         bail!("only {} of {stored} messages that waited were delivered and acknowledged", tally.count());
     }
     let time = begun.elapsed();
+    let busy = target.process.usage_since(&server_before)?.total + load.usage_since(&load_before)?.total;
     tokio::time::sleep(SETTLING).await;
     let mut figures = Figures::default();
+    // Includes connecting and hello, which are shared by the agent's messages.
     target.note_usage(&mut figures, &before, "message", stored).await?;
-    listening.iter().for_each(JoinHandle::abort);
+    drop(listening);
 
     figures.note("messages", stored as f64);
     figures.note("messages_per_second", stored as f64 / time.as_secs_f64());
-    // Includes connecting and hello, which are shared by the agent's messages.
+    figures.note("seconds", time.as_secs_f64());
+    // The time that server and load would take if no core were ever idle.
+    figures.note("cpu_bound_seconds", busy.as_secs_f64() / available_parallelism()?.get() as f64);
+    figures.note_latency("hello", &served);
     Ok(figures)
 }

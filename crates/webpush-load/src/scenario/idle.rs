@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Agents connected before the measurement, which make the allocator grow.
-const FIRST: usize = 64;
+pub(crate) const FIRST: usize = 64;
 /// File descriptors of the load itself.
 const SPARE_DESCRIPTORS: usize = 64;
 

@@ -9,6 +9,7 @@ use crate::null::Null;
 use crate::post::Http;
 use crate::process::Process;
 use crate::running::Running;
+use crate::scenario::idle::{self, descriptors};
 use crate::scenario::store::{self, bare};
 use crate::senders::SendArgs;
 use crate::target::directory_in;
@@ -48,6 +49,12 @@ enum Limit {
     Engine(store::LoopArgs),
     /// Send requests to a server that always returns 201
     Http(SendArgs),
+    /// Open WebSockets to that server
+    Connect {
+        /// Number of connections
+        #[arg(long, value_name = "N", default_value_t = 4000)]
+        agents: usize,
+    },
     /// Send text messages to a server that echoes them
     Websocket {
         /// Connections, each with one message in flight
@@ -74,6 +81,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
         Limit::Append(args) => bare::file(args),
         Limit::Engine(args) => bare::engine(args),
         Limit::Http(send) => http(send).await,
+        Limit::Connect { agents } => connect(*agents).await,
         Limit::Websocket { in_flight, size, seconds } => {
             websocket(*in_flight, *size, Duration::from_secs(*seconds)).await
         }
@@ -114,6 +122,28 @@ async fn http(send: &SendArgs) -> anyhow::Result<Figures> {
     figures.note("posts_per_second", posted.rate());
     figures.note_latency("closed_loop_post", &posted.latency);
     figures.note_cpu(&spent, "post", posted.accepted);
+    Ok(figures)
+}
+
+/// Opens connections as `idle` does, and says nothing on them.
+async fn connect(agents: usize) -> anyhow::Result<Figures> {
+    let descriptors = descriptors()?;
+    ensure!(agents + idle::FIRST < descriptors, "--agents: this process may have {descriptors} descriptors");
+    let running = started(Null::WebSocket)?;
+    let process = Process::new(vec![running.pid()]);
+    let dialer = Dialer::new(&running.origin, None)?;
+    let open = |_| {
+        let dialer = dialer.clone();
+        async move { WebSocket::open(&dialer).await }
+    };
+    let first = all(idle::FIRST, open).await?;
+    process.wait_until_quiet()?;
+    let before = process.sample()?;
+    let sockets = all(agents, open).await?;
+    process.wait_until_quiet()?;
+    let mut figures = Figures::default();
+    figures.note_cpu(&process.usage_since(&before)?, "connect", agents as u64);
+    drop((first, sockets));
     Ok(figures)
 }
 

@@ -94,7 +94,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-/// Connects all agents at once; returns when each was served after the kill.
+/// Connects all agents at once; returns when each had said hello, from `begun`.
 pub(super) async fn come_back(
     names: Vec<String>,
     others: &[Dialer],

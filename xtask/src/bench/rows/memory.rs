@@ -27,7 +27,7 @@ const MOST_MONITORS_TLS: &str = idle!("--agents {19000|4000} --via push --tls");
 const SESSIONS: &str = "target/dist/webpush-load sessions --count {1000000|100000} --rest {10|3}";
 const SESSIONS_TLS: &str = "target/dist/webpush-load sessions --count {100000|10000} --rest {10|3} --tls";
 /// Without that flag, which the peer lacks: these are measured for both.
-const HELLO: &str = "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \
+pub(super) const HELLO: &str = "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \
                      --rest {10|3} --agents {4000|1000}";
 const REGISTERED: &str = "target/dist/webpush-load idle --server target/dist/webpush-server --directory target/bench \
                           --rest {10|3} --agents {4000|1000} --register";
@@ -60,14 +60,14 @@ pub(super) const ROWS: &[Row] = &[
         peer: Some(23.0),
         ..memory("idle-websocket-registered", "the same, each with a channel", REGISTERED, 1.5)
     },
-    memory("idle-websocket-tls", "the same with TLS", SOCKETS_TLS, 10.0),
+    memory("idle-websocket-tls", "the same with TLS", SOCKETS_TLS, 6.0),
     memory(
         "idle-monitor",
         "user-space memory per idle agent on a held GET, a connection each",
         MONITORS,
-        20.0,
+        12.0,
     ),
-    memory("idle-monitor-tls", "the same with TLS", MONITORS_TLS, 29.0),
+    memory("idle-monitor-tls", "the same with TLS", MONITORS_TLS, 18.0),
     at_the_limit(
         "limit-websocket",
         "{19,000|4,000} WebSockets: the limit of descriptors here is 20,000",
@@ -75,9 +75,9 @@ pub(super) const ROWS: &[Row] = &[
         MEMORY,
         1.5,
     ),
-    at_the_limit("limit-websocket-tls", "{19,000|4,000} WebSockets with TLS", MOST_SOCKETS_TLS, MEMORY, 10.0),
-    at_the_limit("limit-monitor", "{19,000|4,000} held GETs", MOST_MONITORS, MEMORY, 20.0),
-    at_the_limit("limit-monitor-tls", "{19,000|4,000} held GETs with TLS", MOST_MONITORS_TLS, MEMORY, 29.0),
+    at_the_limit("limit-websocket-tls", "{19,000|4,000} WebSockets with TLS", MOST_SOCKETS_TLS, MEMORY, 6.0),
+    at_the_limit("limit-monitor", "{19,000|4,000} held GETs", MOST_MONITORS, MEMORY, 12.0),
+    at_the_limit("limit-monitor-tls", "{19,000|4,000} held GETs with TLS", MOST_MONITORS_TLS, MEMORY, 18.0),
     at_the_limit(
         "rest-websocket",
         "of a core at rest, with {19,000|4,000} WebSockets",

@@ -2,8 +2,8 @@
 
 use crate::bench::row::{Goal, Reading, Row, reading};
 
-const CPU: &str = "server_cpu_us_per_message";
-const CPU_OF_POST: &str = "server_cpu_us_per_post";
+pub(super) const CPU: &str = "server_cpu_us_per_message";
+pub(super) const CPU_OF_POST: &str = "server_cpu_us_per_post";
 const RATE: &str = "messages_per_second";
 
 /// A load on this server; `measure::OURS` has the replacement for the peer.
@@ -18,34 +18,36 @@ macro_rules! ours {
     };
 }
 
-const HTTP1: &str = ours!("online", "--seconds {15|2} --in-flight 64 --http 1.1");
+pub(super) const HTTP1: &str = ours!("online", "--seconds {15|2} --in-flight 64 --http 1.1");
 const HTTP2: &str = ours!("online", "--seconds {15|2} --in-flight 64 --http 2");
 const REPEATED: &str = ours!("online", "--seconds {15|2} --in-flight 64 --http 1.1 --vapid repeated");
 const FRESH: &str = ours!("online", "--seconds {15|2} --in-flight 64 --http 1.1 --vapid fresh");
 const MIXED: &str = ours!("online", "--seconds {15|2} --in-flight 64 --http 1.1 --size mixed --slow 10");
 const MONITORS: &str =
     ours!("online", "--seconds {15|2} --in-flight 64 --http 2 --via push --monitors-per-connection 20");
-const OPEN: &str = ours!("online", "--seconds {15|2} --in-flight 512 --http 1.1 --rate {2000|500}");
-const ABSENT_64: &str = ours!("absent", "--seconds {10|2} --in-flight 64 --http 1.1");
-const ABSENT_512: &str = ours!("absent", "--seconds {10|2} --in-flight 512 --http 1.1");
-const ABSENT_1: &str = ours!("absent", "--seconds {10|2} --in-flight 1 --http 1.1");
+pub(super) const OPEN: &str =
+    ours!("online", "--seconds {15|2} --in-flight 512 --http 1.1 --rate {2000|500}");
+pub(super) const ABSENT_64: &str = ours!("absent", "--seconds {10|2} --in-flight 64 --http 1.1");
+pub(super) const ABSENT_512: &str = ours!("absent", "--seconds {10|2} --in-flight 512 --http 1.1");
+pub(super) const ABSENT_1: &str = ours!("absent", "--seconds {10|2} --in-flight 1 --http 1.1");
 const DRAIN: &str = ours!("drain", "--agents {500|100} --waiting 100");
 
-const NULL_HTTP1: Reading =
+pub(super) const NULL_HTTP1: Reading =
     reading("target/dist/webpush-load limit http --seconds {5|2} --in-flight 64 --http 1.1", CPU_OF_POST);
 /// A POST without any effect.
-const NULL_HTTP1_1: &str = "target/dist/webpush-load limit http --seconds {5|2} --in-flight 1 --http 1.1";
+pub(super) const NULL_HTTP1_1: &str =
+    "target/dist/webpush-load limit http --seconds {5|2} --in-flight 1 --http 1.1";
 const NULL_HTTP2: Reading =
     reading("target/dist/webpush-load limit http --seconds {5|2} --in-flight 64 --http 2", CPU_OF_POST);
 /// One message out and one in, like a notification and its acknowledgement.
-const NULL_WEBSOCKET: Reading = reading(
+pub(super) const NULL_WEBSOCKET: Reading = reading(
     "target/dist/webpush-load limit websocket --seconds {5|2} --in-flight 64",
     "server_cpu_us_per_echo",
 );
 
-const ENGINE_64: &str =
+pub(super) const ENGINE_64: &str =
     "target/dist/webpush-load limit engine --directory target/bench --seconds {5|2} --in-flight 64";
-const ENGINE_512: &str =
+pub(super) const ENGINE_512: &str =
     "target/dist/webpush-load limit engine --directory target/bench --seconds {5|2} --in-flight 512";
 const PUTS_64: &str =
     "target/dist/webpush-load store puts --directory target/bench --seconds {5|2} --in-flight 64";
@@ -55,7 +57,8 @@ const BARE_64: &str =
     "target/dist/webpush-load limit append --directory target/bench --seconds {5|2} --in-flight 64";
 const BARE_512: &str =
     "target/dist/webpush-load limit append --directory target/bench --seconds {5|2} --in-flight 512";
-const SYNC: &str = "target/dist/webpush-load limit fdatasync --directory target/bench --seconds {5|2}";
+pub(super) const SYNC: &str =
+    "target/dist/webpush-load limit fdatasync --directory target/bench --seconds {5|2}";
 
 pub(super) const ROWS: &[Row] = &[
     Row {
