@@ -1,11 +1,14 @@
 //! Opens the listening socket.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use tokio::net::{TcpListener, TcpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
-/// Connections that wait to be accepted, as in the standard library for one address.
-const BACKLOG: u32 = 1024;
+/// Connections that wait to be accepted: as many as the kernel permits (`net.core.somaxconn`).
+///
+/// The kernel ignores a connection that finds the queue full, and its client tries again after a second or more. After a
+/// restart all agents connect at once, so that the 128 of the standard library are too few.
+pub(super) const BACKLOG: u32 = i32::MAX.unsigned_abs();
 
 /// Binds a host and a port.
 ///
@@ -16,11 +19,25 @@ const BACKLOG: u32 = 1024;
 pub async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     if host.parse() == Ok(Ipv6Addr::UNSPECIFIED) {
         return match dual_stack(port) {
-            Err(error) if has_no_ipv6(&error) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
+            Err(error) if has_no_ipv6(&error) => listen((Ipv4Addr::UNSPECIFIED, port).into()),
             bound => bound,
         };
     }
-    TcpListener::bind((host, port)).await
+    let mut bound = Err(io::Error::new(io::ErrorKind::InvalidInput, "the host has no address"));
+    for address in lookup_host((host, port)).await? {
+        bound = listen(address);
+        if bound.is_ok() {
+            break;
+        }
+    }
+    bound
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn dual_stack(port: u16) -> io::Result<TcpListener> {
@@ -41,7 +58,24 @@ fn has_no_ipv6(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    /// The standard library lets 128 wait.
+    #[tokio::test]
+    async fn hundreds_of_connections_wait_to_be_accepted() {
+        let listener = bind("127.0.0.1", 0).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..300 {
+            let connection = timeout(Duration::from_secs(30), TcpStream::connect(address)).await;
+            waiting.push(connection.expect("the queue is full").unwrap());
+        }
+        for _ in &waiting {
+            listener.accept().await.unwrap();
+        }
+    }
 
     /// D: with `bindv6only=1` the server had no IPv4.
     #[tokio::test]

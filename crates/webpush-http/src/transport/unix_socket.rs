@@ -1,13 +1,11 @@
 //! Unix sockets as files, with a mode.
 
+use super::bind::BACKLOG;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
-
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
 
 /// The file of a Unix socket, which is removed on drop.
 #[derive(Debug)]
