@@ -67,15 +67,15 @@ pub(crate) fn check(directory: &Path) -> Result<()> {
     completes(&completions.join("webpush-server.bash"))
 }
 
-/// Checks that bash completes `webpush-server con` to `config`.
+/// Checks that bash completes `webpush-server confi` to `config`.
 fn completes(completion: &Path) -> Result<()> {
-    let script = "source \"$1\"; COMP_WORDS=(webpush-server con); COMP_CWORD=1; COMPREPLY=()
-        _webpush__server webpush-server con webpush-server; echo \"${COMPREPLY[@]}\"";
+    let script = "source \"$1\"; COMP_WORDS=(webpush-server confi); COMP_CWORD=1; COMPREPLY=()
+        _webpush__server webpush-server confi webpush-server; echo \"${COMPREPLY[@]}\"";
     let offered = Command::new("bash").args(["-c", script, "bash"]).arg(completion).output()?;
     let offered = String::from_utf8_lossy(&offered.stdout).into_owned();
     ensure!(
         offered.trim() == "config",
-        "bash completes `webpush-server con` to `{}`, not to `config`",
+        "bash completes `webpush-server confi` to `{}`, not to `config`",
         offered.trim()
     );
     Ok(())
