@@ -24,6 +24,9 @@ pub enum Null {
     /// `h2`: the same.
     #[value(name = "http2")]
     Http2,
+    /// `h2`: reads any request and never responds.
+    #[value(name = "held")]
+    Held,
     /// Echoes text messages, with the frames of webpush-core.
     #[value(name = "websocket")]
     WebSocket,
@@ -44,6 +47,7 @@ pub async fn serve(null: Null) -> anyhow::Result<()> {
         match null {
             Null::Http1 | Null::WebSocket => tokio::spawn(over_http1(stream)),
             Null::Http2 => tokio::spawn(over_http2(stream)),
+            Null::Held => tokio::spawn(hold(stream)),
         };
     }
 }
@@ -93,6 +97,14 @@ async fn over_http2(stream: TcpStream) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         tokio::spawn(created(request.into_body(), respond));
+    }
+}
+
+async fn hold(stream: TcpStream) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    let mut held = Vec::new();
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        held.push((request.into_body(), respond));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The limits of this machine: its disk without a store, HTTP and WebSockets without a service.
 
+mod connections;
+
 use crate::audience::all;
 use crate::body::Beginning;
 use crate::dial::Dialer;
@@ -9,7 +11,6 @@ use crate::null::Null;
 use crate::post::Http;
 use crate::process::Process;
 use crate::running::Running;
-use crate::scenario::idle::{self, descriptors};
 use crate::scenario::store::{self, bare};
 use crate::senders::SendArgs;
 use crate::target::directory_in;
@@ -50,11 +51,9 @@ enum Limit {
     /// Send requests to a server that always returns 201
     Http(SendArgs),
     /// Open WebSockets to that server
-    Connect {
-        /// Number of connections
-        #[arg(long, value_name = "N", default_value_t = 4000)]
-        agents: usize,
-    },
+    Connect(connections::Args),
+    /// Open connections to a server that never responds, each with a request over HTTP/2
+    Held(connections::Args),
     /// Send text messages to a server that echoes them
     Websocket {
         /// Connections, each with one message in flight
@@ -81,7 +80,8 @@ pub async fn run(args: &Args) -> anyhow::Result<Figures> {
         Limit::Append(args) => bare::file(args),
         Limit::Engine(args) => bare::engine(args),
         Limit::Http(send) => http(send).await,
-        Limit::Connect { agents } => connect(*agents).await,
+        Limit::Connect(args) => connections::connect(args).await,
+        Limit::Held(args) => connections::held(args).await,
         Limit::Websocket { in_flight, size, seconds } => {
             websocket(*in_flight, *size, Duration::from_secs(*seconds)).await
         }
@@ -122,28 +122,6 @@ async fn http(send: &SendArgs) -> anyhow::Result<Figures> {
     figures.note("posts_per_second", posted.rate());
     figures.note_latency("closed_loop_post", &posted.latency);
     figures.note_cpu(&spent, "post", posted.accepted);
-    Ok(figures)
-}
-
-/// Opens connections as `idle` does, and says nothing on them.
-async fn connect(agents: usize) -> anyhow::Result<Figures> {
-    let descriptors = descriptors()?;
-    ensure!(agents + idle::FIRST < descriptors, "--agents: this process may have {descriptors} descriptors");
-    let running = started(Null::WebSocket)?;
-    let process = Process::new(vec![running.pid()]);
-    let dialer = Dialer::new(&running.origin, None)?;
-    let open = |_| {
-        let dialer = dialer.clone();
-        async move { WebSocket::open(&dialer).await }
-    };
-    let first = all(idle::FIRST, open).await?;
-    process.wait_until_quiet()?;
-    let before = process.sample()?;
-    let sockets = all(agents, open).await?;
-    process.wait_until_quiet()?;
-    let mut figures = Figures::default();
-    figures.note_cpu(&process.usage_since(&before)?, "connect", agents as u64);
-    drop((first, sockets));
     Ok(figures)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bench::row::{Goal, Row, once, reading};
 
-const MEMORY: &str = "user_memory_kib_per_agent";
+pub(super) const MEMORY: &str = "user_memory_kib_per_agent";
 const MEMORY_OF_SESSION: &str = "user_memory_kib_per_session";
 const REST: &str = "rest_percent_of_a_core";
 
@@ -18,7 +18,7 @@ macro_rules! idle {
 }
 
 const SOCKETS_TLS: &str = idle!("--agents {4000|1000} --tls");
-const MONITORS: &str = idle!("--agents {4000|1000} --via push");
+pub(super) const MONITORS: &str = idle!("--agents {4000|1000} --via push");
 const MONITORS_TLS: &str = idle!("--agents {4000|1000} --via push --tls");
 const MOST_SOCKETS: &str = idle!("--agents {19000|4000}");
 const MOST_SOCKETS_TLS: &str = idle!("--agents {19000|4000} --tls");

@@ -16,6 +16,9 @@ const NULL_HTTP1_512: Reading = reading(
 const NULL_CONNECT: Reading =
     reading("target/dist/webpush-load limit connect --agents {4000|1000}", "server_cpu_us_per_connect");
 
+const NULL_HELD: Reading =
+    reading("target/dist/webpush-load limit held --agents {4000|1000}", memory::MEMORY);
+
 /// A row without further figures.
 const fn ratio(
     name: &'static str,
@@ -82,6 +85,14 @@ pub(super) const ROWS: &[Row] = &[
         reading(memory::HELLO, "server_cpu_us_per_connect"),
         Goal::TimesLimit(2.0),
         &[NULL_CONNECT],
+    ),
+    ratio(
+        "ratio-monitor",
+        "user-space memory per idle agent on a held GET; the limit is a request held by an `h2` server that does nothing, with another allocator",
+        "KiB",
+        reading(memory::MONITORS, memory::MEMORY),
+        Goal::None,
+        &[NULL_HELD],
     ),
     Row {
         beside: &[
