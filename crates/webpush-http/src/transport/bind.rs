@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
-/// Connections that wait to be accepted: as many as the kernel permits (`net.core.somaxconn`).
+/// Maximum of connections that wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
 ///
 /// The kernel ignores a connection that finds the queue full, and its client tries again after a second or more. After a
 /// restart all agents connect at once, so that the 128 of the standard library are too few.
