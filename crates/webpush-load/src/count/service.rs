@@ -50,7 +50,7 @@ pub fn one_on_workers(times: u32) -> anyhow::Result<()> {
     run(runtime::Builder::new_multi_thread(), 1, times)
 }
 
-/// The same with [`AT_ONCE`] messages at once, each of another sender to another agent.
+/// The same with 64 messages at once, each of another sender to another agent.
 ///
 /// # Errors
 /// If one is not delivered.
