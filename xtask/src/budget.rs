@@ -1,8 +1,7 @@
 //! `cargo xtask budget`: compares the cost of one message with the budget in the repository.
 //!
 //! Allocations, instructions, system calls and context switches of the parts of its path are counted, not timed: the result
-//! is the same on a busy machine.
-//! The programs are built with the profile `dist`, which ships. The budget only goes down.
+//! is the same on a busy machine. The programs are built with the profile `dist`, which ships. The budget only goes down.
 //!
 //! | to find | look in |
 //! |---|---|

@@ -104,6 +104,8 @@ mod tests {
             "online --origin http://127.0.0.1:1 --pid 1,2 --via push --monitors-per-connection 50",
             "idle --server x --tls --server-arg=--keepalive=1h",
             "limit http --http 2 --in-flight 8",
+            "limit held --agents 100",
+            "online --server x --in-flight 512 --half-capacity",
             "held --server x --agents 100 --rate 50",
             "hostile --server x --only ping-flood,resets",
             "overload --server x --limit 128",
@@ -113,8 +115,9 @@ mod tests {
             let words = std::iter::once("webpush-load").chain(line.split(' '));
             assert!(Measurement::try_parse_from(words).is_ok(), "{line}");
         }
-        assert!(
-            Measurement::try_parse_from(["webpush-load", "online", "--server", "x", "--pid", "1"]).is_err()
-        );
+        for line in ["online --server x --pid 1", "online --server x --half-capacity --rate 5"] {
+            let words = std::iter::once("webpush-load").chain(line.split(' '));
+            assert!(Measurement::try_parse_from(words).is_err(), "{line}");
+        }
     }
 }

@@ -44,6 +44,7 @@ async fn cost<T: Send + 'static, F: Future<Output = anyhow::Result<T>> + Send + 
     open: impl Fn(Dialer) -> F,
 ) -> anyhow::Result<Figures> {
     let descriptors = descriptors()?;
+    ensure!(args.agents > 0, "--agents: at least one");
     ensure!(args.agents + FIRST < descriptors, "--agents: this process may have {descriptors} descriptors");
     let running = started(null)?;
     let process = Process::new(vec![running.pid()]);
