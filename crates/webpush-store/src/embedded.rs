@@ -87,6 +87,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod usage_audit;
+mod usage_changes;
 mod usage_row;
 mod value;
 mod view;
@@ -201,19 +202,21 @@ impl EmbeddedStore {
         // The engine syncs its content when it opens, so segments of the log with frames that it has can be removed.
         let engine = open_engine(&disk, directory, options.cache_bytes).map_err(engine_failed)?;
         directory::sync_names(&disk, directory).map_err(failed)?;
-        let start = recovery::recover(&engine, &disk, directory, last_known.unwrap_or_default(), trust)
+        let new_hasher = || IdHash::new(&options.env).map_err(|error| failed(io::Error::other(error)));
+        let (memtables, appends) = (MemtableSet::new(new_hasher()?), RecentAppends::new(new_hasher()?));
+        let last_known = last_known.unwrap_or_default();
+        let start = recovery::recover(&engine, &disk, directory, last_known, trust, memtables.hasher())
             .map_err(engine_failed)?;
         directory::trust(&disk, directory).map_err(failed)?;
         let recovery = start.recovery;
         let rows = RowCaches::new(&options.env, options.row_cache_bytes);
         let rows = rows.map_err(|error| failed(io::Error::other(error)))?;
-        let hash = IdHash::new(&options.env).map_err(|error| failed(io::Error::other(error)))?;
         let shared = Arc::new(Shared {
             directory: directory.to_owned(),
             options,
             mode,
             engine: RwLock::new(Some(engine)),
-            memtables: MemtableSet::default(),
+            memtables,
             deadlines: deadlines::DeadlineCursor::default(),
             rows,
             snapshots: SnapshotRegistry::default(),
@@ -223,8 +226,7 @@ impl EmbeddedStore {
         });
         let (jobs, receiver) = sync_channel(QUEUE_REQUESTS);
         let writer =
-            Writer::new(Arc::clone(&shared), start, (watermark, reserve), RecentAppends::new(hash), lock)
-                .map_err(failed)?;
+            Writer::new(Arc::clone(&shared), start, (watermark, reserve), appends, lock).map_err(failed)?;
         let id = shared.observers.new_handle();
         let is_closed = AtomicBool::new(false);
         Ok((Self { shared, jobs, writer: Arc::default(), recovery, id, is_closed }, writer, receiver))

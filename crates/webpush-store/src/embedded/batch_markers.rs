@@ -128,7 +128,7 @@ mod tests {
     use crate::embedded::open_engine::open_engine;
 
     fn write(engine: &Engine, rows: &Rows) {
-        engine.write(rows.iter().map(|(key, value)| (Table::Batches, key, value))).unwrap();
+        engine.write(rows.iter().map(|(key, value)| (Table::Batches, *key, value))).unwrap();
     }
 
     fn mark(engine: &Engine, marks: BatchMarkers, frame: u64, end: bool) -> BatchMarkers {

@@ -59,7 +59,7 @@ impl Engine {
     /// Writes rows as one batch, and syncs it with everything written before.
     pub(super) fn write<'a>(
         &self,
-        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
+        rows: impl Iterator<Item = (Table, Key, &'a Option<Value>)>,
     ) -> Result<(), EngineError> {
         match &self.tables {
             Tables::Fjall(engine) => engine.write(rows),

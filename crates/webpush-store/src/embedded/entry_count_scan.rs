@@ -5,6 +5,7 @@
 
 use super::engine::Engine;
 use super::gauges::Gauges;
+use super::key::Key;
 use super::memtable::Memtable;
 use super::rows::Table;
 use super::tasks::{Task, TaskMode};
@@ -36,8 +37,9 @@ impl EntryCountScan {
         gauges.entries.store(0, Ordering::Relaxed);
         let stop = Arc::<AtomicBool>::default();
         let (gauges, stopped) = (Arc::clone(gauges), Arc::clone(&stop));
-        let changed: BTreeMap<_, _> =
-            memtable.iter().flat_map(|memtable| memtable.rows(Table::Usages).clone()).collect();
+        let changed =
+            memtable.iter().flat_map(|memtable| memtable.range(Table::Usages, Key::default()..=Key::LAST));
+        let changed: BTreeMap<_, _> = changed.map(|(key, value)| (key, value.clone())).collect();
         let usages = engine.all(Table::Usages);
         let count = move || {
             let newer = changed.iter().filter_map(|(key, value)| Some((*key, value.clone()?)));

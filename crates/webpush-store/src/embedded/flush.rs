@@ -5,17 +5,15 @@ use super::engine_error::EngineError;
 use super::key::Key;
 use super::log;
 use super::memtable::{Memtable, Rows};
-use super::rows::{Table, read_idle_key, read_inbox_key};
+use super::rows::{Table, read_idle_key};
 use super::shared::Shared;
 use super::tasks::Task;
 use super::value::Value;
 use super::view::View;
 use crate::disk::Disk;
 use crate::threads::sync::{Arc, PoisonError};
-use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
-use webpush_core::id::InboxId;
 
 /// A memtable to flush.
 pub(super) struct FlushJob {
@@ -47,12 +45,11 @@ impl FlushJob {
 
     /// Writes it as one batch, then removes its segments. Any that remain are not read again.
     pub(super) fn complete(&self, engine: &Engine, disk: &Disk) -> Result<(), EngineError> {
-        let unchanged = self.memtable.unchanged_usages();
         let rows = Table::ALL.into_iter().flat_map(|table| {
-            let rows = self.memtable.rows(table).iter().map(move |(key, value)| (table, key, value));
-            rows.filter(|(table, key, value)| !is_there(engine, &unchanged, *table, key, value.as_ref()))
+            let rows = self.memtable.to_flush(table).map(move |(key, value)| (table, key, value));
+            rows.filter(|(table, key, value)| !self.is_there(engine, *table, key, value.as_ref()))
         });
-        let marks = self.marks.iter().map(|(key, value)| (Table::Batches, key, value));
+        let marks = self.marks.iter().map(|(key, value)| (Table::Batches, *key, value));
         engine.write(rows.chain(marks))?;
         for segment in &self.segments {
             if let Err(error) = log::recycle_segment(disk, segment) {
@@ -61,26 +58,20 @@ impl FlushJob {
         }
         Ok(())
     }
-}
 
-/// Returns true if the engine has a row already.
-///
-/// Many topics come and go within a memtable, and a look-up costs less than a row. Entries would never be found. Usage
-/// rows, and the idle rows that follow from them, are known to be there if they are `unchanged`.
-fn is_there(
-    engine: &Engine,
-    unchanged: &HashSet<InboxId>,
-    table: Table,
-    key: &Key,
-    value: Option<&Value>,
-) -> bool {
-    let is_stored = || engine.get(table, key).is_ok_and(|there| there.as_ref() == value);
-    match table {
-        Table::Usages => read_inbox_key(key).is_some_and(|inbox| unchanged.contains(&inbox)),
-        Table::Idle => {
-            read_idle_key(key).is_some_and(|(_, _, inbox)| unchanged.contains(&inbox)) || is_stored()
+    /// Returns true if the engine has a row already.
+    ///
+    /// Many topics come and go within a memtable, and a look-up costs less than a row. Entries would never be found.
+    /// Idle rows are known to be there if the usage row that they follow from is unchanged.
+    fn is_there(&self, engine: &Engine, table: Table, key: &Key, value: Option<&Value>) -> bool {
+        let is_stored = || engine.get(table, key).is_ok_and(|there| there.as_ref() == value);
+        match table {
+            Table::Idle => {
+                let inbox = read_idle_key(key).map(|(_, _, inbox)| inbox);
+                inbox.is_some_and(|inbox| self.memtable.is_usage_unchanged(inbox)) || is_stored()
+            }
+            Table::Topics => is_stored(),
+            _ => false,
         }
-        Table::Topics => is_stored(),
-        _ => false,
     }
 }

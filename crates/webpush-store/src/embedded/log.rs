@@ -8,8 +8,9 @@
 //! that no sender can make a body that passes for a frame later.
 
 use super::frame;
-use super::memtable::{Memtable, Tables};
+use super::memtable::Tables;
 use super::segment::{self, ExpectedFrames, SALT_BYTES, SegmentFrames};
+use super::value::Value;
 use crate::disk::{Disk, DiskFile};
 use crate::open_mode::OpenMode;
 use std::io::{self, Read as _, Write};
@@ -134,7 +135,7 @@ pub(super) fn recycle_segment(disk: &Disk, segment: &Path) -> io::Result<()> {
 /// The content of the segments.
 pub(super) struct Replay {
     /// Rows that the engine does not contain.
-    pub(super) memtable: Memtable,
+    pub(super) rows: Tables,
     /// The segments of these rows.
     pub(super) segments: Vec<PathBuf>,
     /// Segments without such rows.
@@ -158,9 +159,8 @@ pub(super) fn replay(
     (frame, position): (u64, Position),
     synced: u64,
 ) -> io::Result<Replay> {
-    let memtable = Memtable::default();
-    let (segments_needed, not_needed) = (Vec::new(), Vec::new());
-    let mut replay = Replay { memtable, segments: segments_needed, not_needed, frame, position, missing: 0 };
+    let (rows, segments_needed, not_needed) = (Tables::default(), Vec::new(), Vec::new());
+    let mut replay = Replay { rows, segments: segments_needed, not_needed, frame, position, missing: 0 };
     let mut segments = segments(disk, directory)?.into_iter().peekable();
     while let Some((first, path)) = segments.next() {
         // A segment is synced before the next one is created.
@@ -199,7 +199,8 @@ impl Replay {
                 self.position = self.position.max(frame.position);
                 is_needed = true;
                 for (table, key, value) in frame.rows {
-                    self.memtable.replay(table, key, value);
+                    // The engine may have a removed row already, so that it leaves a tombstone.
+                    self.rows[table as usize].insert(key, value.map(Value::from));
                 }
             }
         }
@@ -264,7 +265,7 @@ mod tests {
     fn read(directory: &Path, frame: u64) -> (Vec<u64>, u64) {
         let replay = replay(&Disk::System, directory, (frame, Position::START), 0).unwrap();
         replay.not_needed.iter().for_each(|path| fs::remove_file(path).unwrap());
-        let rows = replay.memtable.rows(Table::Entries).keys();
+        let rows = replay.rows[Table::Entries as usize].keys();
         let numbers: Vec<u64> = rows.map(|key| u64::from_be_bytes(key[..].try_into().unwrap())).collect();
         let last = numbers.last().copied().unwrap_or(frame);
         assert_eq!(replay.frame, last);

@@ -1,13 +1,13 @@
 //! Memtables: rows that the engine does not have yet, each as its last change left it.
 
+use super::id_hash::IdHash;
 use super::key::Key;
 use super::packed_rows::PackedUsage;
-use super::row_cache::{PackedRow, RowCache};
+use super::row_cache::RowCache;
 use super::rows::{Table, read_inbox_key};
-use super::usage_row::UsageRow;
+use super::usage_changes::UsageChanges;
 use super::value::Value;
 use std::collections::BTreeMap;
-use std::collections::HashSet;
 use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 use webpush_core::id::InboxId;
@@ -18,21 +18,39 @@ pub(super) type Rows = BTreeMap<Key, Option<Value>>;
 /// Changes of all tables.
 pub(super) type Tables = [Rows; Table::ALL.len()];
 
-/// Memory of a row in addition to its value: a slot in a tree that is not full, and an allocation.
+/// Memory of a row in addition to its value: a slot in a tree or table that is not full, and an allocation.
 const ROW_BYTES: usize = 160;
 
 /// Changes that belong together until the engine has them.
-#[derive(Default)]
 pub(super) struct Memtable {
+    /// Without usage rows.
     tables: Tables,
+    usages: UsageChanges,
     bytes: usize,
     /// True if a record was restored, so that a key may have been put before.
     restores: bool,
-    /// Usage rows as they were before their first change here, as far as they were cached.
-    old_usages: Vec<(InboxId, PackedUsage)>,
 }
 
 impl Memtable {
+    pub(super) fn new(hasher: IdHash) -> Self {
+        Self { tables: Tables::default(), usages: UsageChanges::new(hasher), bytes: 0, restores: false }
+    }
+
+    pub(super) const fn hasher(&self) -> IdHash {
+        self.usages.hasher()
+    }
+
+    /// Creates a memtable with rows that were read from the log.
+    pub(super) fn replay(mut tables: Tables, hasher: IdHash) -> Self {
+        let mut usages = UsageChanges::new(hasher);
+        for (key, value) in std::mem::take(&mut tables[Table::Usages as usize]) {
+            if let Some(inbox) = read_inbox_key(&key) {
+                usages.replay(inbox, value);
+            }
+        }
+        Self { tables, usages, bytes: 0, restores: false }
+    }
+
     /// Adds the changes of a group. `restores` is true if the group restored a record.
     ///
     /// `usages` still has the usage rows from before the group.
@@ -40,44 +58,27 @@ impl Memtable {
         self.restores |= restores;
         for (table, rows) in Table::ALL.into_iter().zip(changes) {
             for (key, value) in rows {
-                let is_first = self.change(table, key, value);
-                if is_first && matches!(table, Table::Usages) {
-                    self.keep_old_usage(&key, usages);
+                match table {
+                    Table::Usages => self.change_usage(&key, value, usages),
+                    _ => self.change(table, key, value),
                 }
             }
         }
     }
 
-    fn keep_old_usage(&mut self, key: &Key, usages: &RowCache<PackedUsage>) {
+    fn change_usage(&mut self, key: &Key, value: Option<Value>, usages: &RowCache<PackedUsage>) {
         let Some(inbox) = read_inbox_key(key) else { return };
-        if let Ok(old) = usages.packed(&inbox) {
-            self.old_usages.push((inbox, old));
-            self.bytes += size_of::<(InboxId, PackedUsage)>();
+        self.bytes += size(value.as_ref());
+        if let Some(replaced) = self.usages.add(inbox, value, usages) {
+            self.bytes -= size(replaced.as_ref());
         }
     }
 
-    /// Returns the inboxes whose usage rows need not be written.
-    ///
-    /// They differ from the rows before this memtable by their last position at most. It is covered by the floor, which
-    /// rises when the memtable is rotated.
-    pub(super) fn unchanged_usages(&self) -> HashSet<InboxId> {
-        let rows = self.rows(Table::Usages);
-        let is_unchanged = |(inbox, old): &&(InboxId, PackedUsage)| {
-            let new = rows.get(&Key::from(*inbox.as_bytes())).and_then(Option::as_ref);
-            let new = new.and_then(|value| UsageRow::read(*inbox, value));
-            let old = old.unpack(inbox);
-            new.is_some_and(|new| UsageRow { last: old.last, ..new } == old)
-        };
-        self.old_usages.iter().filter(is_unchanged).map(|(inbox, _)| *inbox).collect()
-    }
-
-    /// Returns true if the memtable had no change of this row before.
-    fn change(&mut self, table: Table, key: Key, value: Option<Value>) -> bool {
+    fn change(&mut self, table: Table, key: Key, value: Option<Value>) {
         match self.tables[table as usize].entry(key) {
             Entry::Vacant(place) => {
                 self.bytes += size(value.as_ref());
                 place.insert(value);
-                true
             }
             Entry::Occupied(mut place) => {
                 self.bytes -= size(place.get().as_ref());
@@ -89,28 +90,39 @@ impl Memtable {
                     self.bytes += size(value.as_ref());
                     place.insert(value);
                 }
-                false
             }
         }
     }
 
-    /// Adds rows that were read from the log.
-    ///
-    /// The engine may have them already, so a removed row leaves a tombstone.
-    pub(super) fn replay(&mut self, table: Table, key: Key, value: Option<&[u8]>) {
-        self.tables[table as usize].insert(key, value.map(Value::from));
+    /// Returns the changed value of a row; `Some(None)` if it is to be removed.
+    pub(super) fn get(&self, table: Table, key: &Key) -> Option<&Option<Value>> {
+        match table {
+            Table::Usages => self.usages.get(key),
+            _ => self.tables[table as usize].get(key),
+        }
     }
 
-    pub(super) const fn rows(&self, table: Table) -> &Rows {
-        &self.tables[table as usize]
-    }
-
+    /// Returns changes in key order.
     pub(super) fn range(
         &self,
         table: Table,
         keys: RangeInclusive<Key>,
-    ) -> impl Iterator<Item = (&Key, &Option<Value>)> {
-        self.rows(table).range(keys)
+    ) -> impl DoubleEndedIterator<Item = (Key, &Option<Value>)> {
+        let usages = matches!(table, Table::Usages).then(|| self.usages.range(keys.clone()));
+        let rows = self.tables[table as usize].range(keys);
+        rows.map(|(key, value)| (*key, value)).chain(usages.into_iter().flatten())
+    }
+
+    /// Returns in key order the changes that the engine needs.
+    pub(super) fn to_flush(&self, table: Table) -> impl Iterator<Item = (Key, &Option<Value>)> {
+        let usages = matches!(table, Table::Usages).then(|| self.usages.to_flush());
+        let rows = self.tables[table as usize].iter();
+        rows.map(|(key, value)| (*key, value)).chain(usages.into_iter().flatten())
+    }
+
+    /// Returns true if the engine needs no usage row of an inbox.
+    pub(super) fn is_usage_unchanged(&self, inbox: InboxId) -> bool {
+        self.usages.is_unchanged(inbox)
     }
 
     /// Returns its approximate memory in bytes.
@@ -126,6 +138,11 @@ fn size(value: Option<&Value>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system;
+
+    fn memtable(replayed: Tables) -> Memtable {
+        Memtable::replay(replayed, IdHash::new(&system::env()).unwrap())
+    }
 
     fn change(memtable: &mut Memtable, table: Table, value: Option<&[u8]>) {
         let _ = memtable.change(table, Key::from(*b"key"), value.map(Value::from));
@@ -133,26 +150,39 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_removed_young_leaves_no_trace() {
-        let mut memtable = Memtable::default();
+        let mut memtable = memtable(Tables::default());
         for table in [Table::Entries, Table::Deadlines] {
             change(&mut memtable, table, Some(b"value"));
             assert_eq!(memtable.bytes(), ROW_BYTES + 5);
             change(&mut memtable, table, None);
-            assert_eq!((memtable.rows(table).len(), memtable.bytes()), (0, 0));
+            assert_eq!((memtable.to_flush(table).count(), memtable.bytes()), (0, 0));
         }
     }
 
     #[test]
     fn what_the_engine_may_have_leaves_a_trace() {
-        let mut memtable = Memtable::default();
+        let mut replayed = Tables::default();
+        replayed[Table::Deadlines as usize].insert(Key::from(*b"key"), None);
+        let mut memtable = memtable(replayed);
         change(&mut memtable, Table::Entries, None);
         change(&mut memtable, Table::Ranks, Some(b"value"));
         change(&mut memtable, Table::Ranks, None);
         assert_eq!(memtable.bytes(), 2 * ROW_BYTES);
-        memtable.replay(Table::Deadlines, Key::from(*b"key"), Some(b"value"));
-        memtable.replay(Table::Deadlines, Key::from(*b"key"), None);
         for table in [Table::Entries, Table::Ranks, Table::Deadlines] {
-            assert_eq!(memtable.rows(table).get(&Key::from(*b"key")), Some(&None));
+            assert_eq!(memtable.get(table, &Key::from(*b"key")), Some(&None));
         }
+    }
+
+    #[test]
+    fn the_memory_of_a_usage_row_is_counted_once() {
+        let mut memtable = memtable(Tables::default());
+        let usages = RowCache::new(memtable.hasher(), 1 << 20, ());
+        for value in [&b"value"[..], b"longer value"] {
+            let mut changes = Tables::default();
+            changes[Table::Usages as usize].insert(Key::from([1; 16]), Some(Value::from(value)));
+            memtable.add(changes, false, &usages);
+            assert_eq!(memtable.bytes(), ROW_BYTES + value.len());
+        }
+        assert_eq!(memtable.range(Table::Usages, Key::default()..=Key::LAST).count(), 1);
     }
 }

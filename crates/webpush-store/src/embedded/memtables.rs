@@ -11,6 +11,7 @@
 
 use super::damage::DamageReporter;
 use super::engine::Engine;
+use super::id_hash::IdHash;
 use super::key::Key;
 use super::memtable::{Memtable, Tables};
 use super::packed_rows::PackedUsage;
@@ -29,16 +30,23 @@ use webpush_core::session::FETCH_SCAN_ROWS;
 const CHUNK_ROWS: usize = FETCH_SCAN_ROWS + 1;
 
 /// Shared by the writer, which adds rows, and readers, which hold its lock only to copy rows.
-#[derive(Default)]
 pub(super) struct MemtableSet(RwLock<Memtables>);
 
-#[derive(Default)]
 pub(super) struct Memtables {
     active: Memtable,
     flushing: Option<Arc<Memtable>>,
 }
 
 impl MemtableSet {
+    pub(super) fn new(hasher: IdHash) -> Self {
+        Self(RwLock::new(Memtables { active: Memtable::new(hasher), flushing: None }))
+    }
+
+    /// Returns the hasher of all memtables.
+    pub(super) fn hasher(&self) -> IdHash {
+        self.read().active.hasher()
+    }
+
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Memtables> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,14 +67,16 @@ impl MemtableSet {
     /// Starts a new memtable, and returns the one that was active, to be flushed.
     pub(super) fn rotate(&self) -> Arc<Memtable> {
         let mut memtables = self.write();
-        let flushing = Arc::new(std::mem::take(&mut memtables.active));
+        let next = Memtable::new(memtables.active.hasher());
+        let flushing = Arc::new(std::mem::replace(&mut memtables.active, next));
         memtables.flushing = Some(Arc::clone(&flushing));
         flushing
     }
 
     /// Drops all memtables, and starts with one that is to be flushed, if any.
     pub(super) fn reset(&self, flushing: Option<Arc<Memtable>>) {
-        *self.write() = Memtables { active: Memtable::default(), flushing };
+        let mut memtables = self.write();
+        *memtables = Memtables { active: Memtable::new(memtables.active.hasher()), flushing };
     }
 
     /// Drops the memtable that was flushed to the engine.
@@ -81,21 +91,20 @@ impl Memtables {
     /// Returns the changed value of a row; `None` if only the engine can tell.
     fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Value>> {
         let key = Key::from(key);
-        let flushing = || self.flushing.as_ref().and_then(|flushing| flushing.rows(table).get(&key));
-        self.active.rows(table).get(&key).or_else(flushing)
+        let flushing = || self.flushing.as_ref().and_then(|flushing| flushing.get(table, &key));
+        self.active.get(table, &key).or_else(flushing)
     }
 
     /// Returns a copy of the changes of a table from a key on. Values are shared.
     pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Value>)> {
-        let flushing = self.flushing.iter().flat_map(|flushing| flushing.rows(table).range(from..));
-        merge_changes(flushing, self.active.rows(table).range(from..)).map(to_owned).collect()
+        self.range(table, from..=Key::LAST).map(to_owned).collect()
     }
 
     pub(super) fn range(
         &self,
         table: Table,
         keys: RangeInclusive<Key>,
-    ) -> impl Iterator<Item = (&Key, &Option<Value>)> {
+    ) -> impl Iterator<Item = (Key, &Option<Value>)> {
         let active = self.active.range(table, keys.clone());
         let flushing = self.flushing.iter().flat_map(move |flushing| flushing.range(table, keys.clone()));
         merge_changes(flushing, active)
@@ -176,12 +185,12 @@ impl Reader<'_> {
         // Rows before this were not read in every layer.
         let mut reach = *keys.start();
         for memtable in [Some(&memtables.active), memtables.flushing.as_deref()].into_iter().flatten() {
-            for (number, (key, value)) in memtable.rows(table).range(keys.clone()).rev().enumerate() {
+            for (number, (key, value)) in memtable.range(table, keys.clone()).rev().enumerate() {
                 if number == most {
                     reach = reach.max(key.next());
                     break;
                 }
-                rows.entry(*key).or_insert_with(|| value.clone());
+                rows.entry(key).or_insert_with(|| value.clone());
             }
         }
         let old = self.engine.scan_back(table, keys.clone());
@@ -237,6 +246,6 @@ impl View for Reader<'_> {
     }
 }
 
-fn to_owned((key, value): (&Key, &Option<Value>)) -> (Key, Option<Value>) {
-    (*key, value.clone())
+fn to_owned((key, value): (Key, &Option<Value>)) -> (Key, Option<Value>) {
+    (key, value.clone())
 }

@@ -6,8 +6,9 @@ use super::engine::Engine;
 use super::engine_error::EngineError;
 use super::flush::FlushJob;
 use super::holes::Hole;
+use super::id_hash::IdHash;
 use super::log::{self, Replay};
-use super::memtable::Rows;
+use super::memtable::{Memtable, Rows};
 use super::view::View;
 use super::watermark::{LastKnown, Watermark};
 use crate::disk::Disk;
@@ -53,6 +54,7 @@ pub(super) fn recover(
     directory: &Path,
     last_known: LastKnown,
     trust: Trust,
+    hasher: IdHash,
 ) -> Result<Start, EngineError> {
     let LastKnown { watermark: synced, active } = last_known;
     let unreadable = |_: StoreError| EngineError::MarkersUnreadable;
@@ -62,7 +64,8 @@ pub(super) fn recover(
     let segments_missing = is_segment_missing(disk, &log_directory(directory), active, marks.frame);
     let frames_missing = replay.missing + synced.frame.saturating_sub(replay.frame);
     let batches_lost = batches_missing + frames_missing + u64::from(segments_missing);
-    let Replay { memtable, segments, not_needed, frame, position, .. } = replay;
+    let Replay { rows, segments, not_needed, frame, position, .. } = replay;
+    let memtable = Arc::new(Memtable::replay(rows, hasher));
     if batches_lost > 0 {
         tracing::error!(
             directory = %directory.display(),
@@ -83,7 +86,7 @@ pub(super) fn recover(
     let mut rows = Rows::new();
     let marks = if batches_lost > 0 { marks.mark_anew(last, &mut rows) } else { marks.mark(last, &mut rows) };
     let can_wait = batches_lost == 0 && trust == Trust::Disk && !segments.is_empty();
-    let flush_job = FlushJob { memtable: Arc::new(memtable), marks: rows, segments };
+    let flush_job = FlushJob { memtable, marks: rows, segments };
     if !can_wait {
         flush_job.complete(engine, disk)?;
     }

@@ -169,7 +169,7 @@ impl Salvage {
                 + synced.frame.saturating_sub(replay.frame)
                 + u64::from(is_segment_missing(disk, &log_directory, active, frame));
             for table in PRIMARY {
-                for (key, value) in replay.memtable.rows(table) {
+                for (key, value) in &replay.rows[table as usize] {
                     // Newer than everything in the engine.
                     if let Some(of) = sources.get_mut(table.name()) {
                         of.add(key, u64::MAX, value.clone());

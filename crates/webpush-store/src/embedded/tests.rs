@@ -71,7 +71,7 @@ fn change(store: &EmbeddedStore, table: Table, key: &[u8], change: impl FnOnce(V
     store.flush();
     let change = |rows: &Reader<'_>| {
         let value = change(rows.engine.get(table, key)?.unwrap());
-        rows.engine.write([(table, &Key::from(key), &value)].into_iter()).unwrap();
+        rows.engine.write([(table, Key::from(key), &value)].into_iter()).unwrap();
         store.shared.rows.clear();
         Ok(())
     };

@@ -69,7 +69,7 @@ impl FjallEngine {
     /// Writes rows as one batch, and syncs it with everything written before.
     pub(in crate::embedded) fn write<'a>(
         &self,
-        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
+        rows: impl Iterator<Item = (Table, Key, &'a Option<Value>)>,
     ) -> Result<(), EngineError> {
         self.wait_for_room()?;
         let mut batch =
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn write(engine: &FjallEngine, table: Table, value: Option<&[u8]>) -> Result<(), EngineError> {
-        engine.write([(table, &Key::from(*b"key"), &value.map(Value::from))].into_iter())
+        engine.write([(table, Key::from(*b"key"), &value.map(Value::from))].into_iter())
     }
 
     /// Returns the number of rows of a table, reading in both directions.

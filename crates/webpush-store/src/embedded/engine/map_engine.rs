@@ -65,11 +65,11 @@ impl MapEngine {
     /// Writes rows as one batch.
     pub(super) fn write<'a>(
         &self,
-        rows: impl Iterator<Item = (Table, &'a Key, &'a Option<Value>)>,
+        rows: impl Iterator<Item = (Table, Key, &'a Option<Value>)>,
     ) -> Result<(), EngineError> {
         let mut changes = Tables::default();
         for (table, key, value) in rows {
-            changes[table as usize].insert(*key, value.clone());
+            changes[table as usize].insert(key, value.clone());
         }
         self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(&changes)?;
         let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);

@@ -115,7 +115,7 @@ impl Writer {
     }
 
     fn reopen(&mut self, now: MonotonicTime) -> Result<(), EngineError> {
-        let Shared { directory, options, deadlines, mode, gauges, .. } = &*self.shared;
+        let Shared { directory, options, memtables, deadlines, mode, gauges, .. } = &*self.shared;
         let disk = &options.disk;
         // The engine would begin anew. A disk that fails says nothing about it.
         if disk.is_missing(&directory::engine_directory(directory))? {
@@ -131,7 +131,7 @@ impl Writer {
         let engine = open_engine(disk, directory, options.cache_bytes)?;
         // The failed group may be present or not; earlier ones must be.
         let last_known = LastKnown { watermark: self.synced, active: self.watermark.active() };
-        let start = recover(&engine, disk, directory, last_known, Trust::Nothing)?;
+        let start = recover(&engine, disk, directory, last_known, Trust::Nothing, memtables.hasher())?;
         self.log = CommitLog::begin(disk, &options.env, &log_directory(directory), start.last.frame)?;
         // Assigned positions may be lost.
         self.position = start.last.position.max(self.position);
