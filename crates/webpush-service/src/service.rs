@@ -364,7 +364,7 @@ impl Service {
         self.submit(ops, durability, drop);
     }
 
-    /// Applies operations, and calls `done` on the store's thread once they are as durable as requested.
+    /// Applies operations, and calls `done` once they are as durable as requested, perhaps on this thread.
     pub(crate) fn submit(
         &self,
         ops: Vec<Op>,

@@ -277,7 +277,7 @@ impl SessionRegistry {
         }
     }
 
-    /// Notifies sessions of a commit. Called on the store's thread, in the order of commits.
+    /// Notifies sessions of a commit. Called by the store, in the order of commits.
     pub fn announce(&self, applied: &[Applied]) {
         for change in applied {
             match change {

@@ -18,6 +18,7 @@
 //! | the usage of an inbox, and its quota | `usage_row`, `accounting`, `full`; checked by `usage_audit` |
 //! | rows on disk; their keys in memory; the cost of encoding | `rows`, `entry_row`, `fields`; `key`, `value`; `codecs` |
 //! | group commit; failures | `writer`, `request`, `group_commit_delay`; `writer::outage` |
+//! | commits on the submitter's thread | `shared_writer` |
 //! | threads, or their replacement in simulations | `writer::run`, `tasks`, `stepper` |
 //! | the log and its frames | `log`, `frame`; `segment`, which reads past damage |
 //! | rows that are not flushed yet, and their flush | `memtable`, `memtables`; `flush` |
@@ -81,6 +82,7 @@ mod salvage;
 mod segment;
 mod sender_pool;
 mod shared;
+mod shared_writer;
 mod snapshot;
 mod stepper;
 mod tasks;
@@ -124,6 +126,7 @@ use row_cache::{PackedRow, RowCache};
 use row_caches::RowCaches;
 use rows::{Table, read_inbox, read_subscription, subscription_key};
 use shared::Shared;
+use shared_writer::SharedWriter;
 use snapshot::SnapshotRegistry;
 use std::io;
 use std::path::Path;
@@ -144,8 +147,10 @@ const QUEUE_REQUESTS: usize = 16_384;
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
+    /// `None` in simulations, where a [`Stepper`] has the writer.
+    writer: Option<Arc<SharedWriter>>,
     /// The writer's thread, until it has ended; shared by all handles.
-    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     recovery: Recovery,
     id: HandleId,
     is_closed: AtomicBool,
@@ -157,14 +162,16 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.
     pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
-        let (store, writer, jobs) = Self::start(directory, options, TaskMode::Threads)?;
+        let (mut store, writer, jobs) = Self::start(directory, options, TaskMode::Threads)?;
+        let writer = Arc::new(SharedWriter::new(writer));
+        store.writer = Some(Arc::clone(&writer));
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let thread = thread.spawn(move || {
-            writer::run(writer, &jobs);
+            writer::run(&writer, &jobs);
             drop_receiver(jobs);
         });
         let thread = thread.map_err(|error| OpenError::Io { directory: directory.to_owned(), error })?;
-        *store.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        *store.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(store)
     }
 
@@ -229,7 +236,8 @@ impl EmbeddedStore {
             Writer::new(Arc::clone(&shared), start, (watermark, reserve), appends, lock).map_err(failed)?;
         let id = shared.observers.new_handle();
         let is_closed = AtomicBool::new(false);
-        Ok((Self { shared, jobs, writer: Arc::default(), recovery, id, is_closed }, writer, receiver))
+        let store = Self { shared, jobs, writer: None, thread: Arc::default(), recovery, id, is_closed };
+        Ok((store, writer, receiver))
     }
 
     /// Returns another handle to the same store. The store closes with its last handle.
@@ -239,7 +247,8 @@ impl EmbeddedStore {
         Self {
             shared: Arc::clone(&self.shared),
             jobs: self.jobs.clone(),
-            writer: Arc::clone(&self.writer),
+            writer: self.writer.clone(),
+            thread: Arc::clone(&self.thread),
             recovery: self.recovery,
             id: self.shared.observers.new_handle(),
             is_closed: AtomicBool::new(false),
@@ -285,17 +294,15 @@ impl EmbeddedStore {
 
     /// Waits until everything submitted before is durable, or has failed.
     fn sync(&self) {
+        let Some(writer) = &self.writer else { return };
         let (sender, receiver) = sync_channel(0);
         let done = Box::new(move |_| drop(sender));
-        let now = self.shared.options.env.monotonic();
-        drop(self.jobs.send(Job::Commit(CommitRequest::new(
-            self.id,
-            Vec::new(),
-            Durability::Durable,
-            now,
-            done,
-        ))));
+        drop(writer.send(self.request(Vec::new(), Durability::Durable, done), &self.jobs));
         let _: Result<(), _> = receiver.recv();
+    }
+
+    fn request(&self, ops: Vec<Op>, durability: Durability, done: Done) -> CommitRequest {
+        CommitRequest::new(self.id, ops, durability, self.shared.options.env.monotonic(), done)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -307,7 +314,7 @@ impl EmbeddedStore {
         let result = read(&Reader { memtables: &self.shared.memtables, engine });
         if matches!(result, Err(StoreError::Unreadable)) && engine.damage().is_unreadable() {
             // The writer fixes it. If its queue is full, it notices with the next step.
-            drop(self.jobs.try_send(Job::Fix));
+            drop(self.jobs.try_send(Job::Tick));
         }
         result
     }
@@ -342,12 +349,15 @@ impl Store for EmbeddedStore {
         if self.is_closed.load(Ordering::Acquire) {
             return done(Err(StoreError::Unavailable));
         }
-        // If the writer has ended, the request is dropped, which calls `done` with an error.
-        let now = self.shared.options.env.monotonic();
-        let queued = self.jobs.try_send(Job::Commit(CommitRequest::new(self.id, ops, durability, now, done)));
-        match queued {
+        let request = self.request(ops, durability, done);
+        let submitted = match &self.writer {
+            Some(writer) => writer.submit(request, &self.jobs),
+            None => self.jobs.try_send(Job::Commit(request)),
+        };
+        match submitted {
             Ok(()) => self.shared.gauges.submitted.add(1),
             Err(TrySendError::Full(Job::Commit(request))) => request.finish(Err(StoreError::Busy)),
+            // If the writer has ended, the request is dropped, which calls `done` with an error.
             Err(_) => {}
         }
     }
@@ -422,17 +432,18 @@ impl Store for EmbeddedStore {
             return;
         }
         let is_last = self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1;
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         // A `done` may close the store: the writer then ends by itself when all senders are dropped.
         let is_elsewhere =
-            writer.as_ref().is_some_and(|writer| writer.thread().id() != thread::current().id());
-        let ending = if is_last { writer.take() } else { None };
-        drop(writer);
+            thread.as_ref().is_some_and(|thread| thread.thread().id() != thread::current().id())
+                && !self.writer.as_ref().is_some_and(|writer| writer.is_committing_here());
+        let ending = if is_last { thread.take() } else { None };
+        drop(thread);
         match ending {
-            Some(writer) if is_elsewhere => {
+            Some(thread) if is_elsewhere => {
                 // Both fail only if the writer has ended already.
                 drop(self.jobs.send(Job::Close));
-                drop(writer.join());
+                drop(thread.join());
             }
             None if is_elsewhere => self.sync(),
             Some(_) | None => {}

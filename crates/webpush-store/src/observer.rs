@@ -6,10 +6,11 @@ use crate::{Applied, Durability, Notice};
 
 /// Observes every commit of a store; registered with [`Store::watch`](crate::Store::watch).
 ///
-/// The store calls it on a thread of its own, for commits to the same inbox in the order in which they are applied, before
-/// the submitter's [`Done`](crate::Done). (A shared store calls [`noticed`](Self::noticed) for the commits of other
-/// handles.) An observer must be quick, must not block, must not panic, and must not call
-/// [`Store::watch`](crate::Store::watch) or [`Store::close`](crate::Store::close).
+/// The store calls it on a thread of its own or on that of the submitter, for commits to the same inbox in the order in
+/// which they are applied, before the submitter's [`Done`](crate::Done). (A shared store calls
+/// [`noticed`](Self::noticed) for the commits of other handles.) An observer must be quick, must not block, must not
+/// panic, must not take a lock that a submitter holds, and must not call [`Store::watch`](crate::Store::watch) or
+/// [`Store::close`](crate::Store::close).
 pub trait CommitObserver: Send + Sync + 'static {
     /// A commit was applied, with the requested durability.
     fn committed(&self, event: &CommitEvent<'_>);

@@ -12,8 +12,9 @@ use webpush_core::time::Timestamp;
 
 /// Receives the result of a commit, once.
 ///
-/// The store calls it on a thread of its own, for commits to the same inbox in the order of submission: it must be quick, must not block and must not
-/// panic. For a commit that is refused immediately, it is called on the caller's thread before `commit` returns.
+/// The store calls it on a thread of its own, or on the caller's thread before `commit` returns, for commits to the same inbox
+/// in the order of submission. It must be quick, must not block, must not panic, and must not take a lock that a caller of
+/// `commit` holds.
 pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
 
 /// Inboxes with their subscriptions and entries.

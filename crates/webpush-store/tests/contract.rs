@@ -16,6 +16,22 @@ mod memory {
     webpush_store::contract_tests!(fresh());
 }
 
+mod embedded_with_commits_on_submitters {
+    use super::*;
+    use std::time::Duration;
+    use webpush_store::embedded::{EmbeddedStore, Options};
+
+    fn fresh() -> impl Fn(Quota) -> Backend {
+        let directory = tempfile::tempdir().expect("a directory");
+        move |quota| {
+            let options = Options { quota, submitter_sync_limit: Duration::MAX, ..Options::default() };
+            EmbeddedStore::open(directory.path(), options).expect("the store opens").into()
+        }
+    }
+
+    webpush_store::contract_tests!(fresh());
+}
+
 mod embedded {
     use super::*;
     use webpush_store::embedded::{EmbeddedStore, Options};

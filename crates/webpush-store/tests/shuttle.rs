@@ -12,6 +12,7 @@ use shuttle::thread::{self, JoinHandle};
 use shuttle::{Config, Runner};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
 use webpush_core::id::{InboxId, MessageId, Position, SubscriptionId};
@@ -37,25 +38,32 @@ const PREEMPTIONS: usize = 3;
 /// The default is too small for a build without optimization.
 const STACK_BYTES: usize = 8 << 20;
 
-fn check(test: fn()) {
+/// Runs a test with commits on the writer's thread, and on their submitters' too.
+fn check(test: fn(Duration)) {
     let iterations = std::env::var("SHUTTLE_ITERATIONS").ok().and_then(|number| number.parse().ok());
     let iterations = iterations.unwrap_or(ITERATIONS);
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;
-    Runner::new(RandomScheduler::new(iterations), config.clone()).run(test);
-    Runner::new(PctScheduler::new(PREEMPTIONS, iterations), config).run(test);
+    for submitter_sync_limit in [Duration::ZERO, Duration::MAX] {
+        let test = move || test(submitter_sync_limit);
+        Runner::new(RandomScheduler::new(iterations), config.clone()).run(test);
+        Runner::new(PctScheduler::new(PREEMPTIONS, iterations), config.clone()).run(test);
+    }
 }
 
 /// A disk, and a store on it that rotates its memtable before every group.
+///
+/// If submitters may commit, it does so only after some groups, as it happens on the writer's thread.
 struct Machine {
     disk: SimulatedDisk,
     clock: SimulatedClock,
+    submitter_sync_limit: Duration,
 }
 
 impl Machine {
-    fn start() -> (Self, EmbeddedStore) {
+    fn start(submitter_sync_limit: Duration) -> (Self, EmbeddedStore) {
         let clock = SimulatedClock::default();
-        let machine = Self { disk: SimulatedDisk::new(7, &clock), clock };
+        let machine = Self { disk: SimulatedDisk::new(7, &clock), clock, submitter_sync_limit };
         let store = EmbeddedStore::open(Path::new("/store"), machine.options()).unwrap();
         let inbox = Inbox { id: AGENT, owner: Owner::Agent, created: Timestamp::default(), key: KeyId(1) };
         commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription())]).unwrap();
@@ -65,7 +73,8 @@ impl Machine {
     fn options(&self) -> Options {
         let env = simulation::env(&self.clock, 7);
         let mut options = Options { env, disk: Disk::Simulated(self.disk.clone()), ..Options::default() };
-        options.memtable.bytes = 1;
+        options.submitter_sync_limit = self.submitter_sync_limit;
+        options.memtable.bytes = if self.submitter_sync_limit.is_zero() { 1 } else { 1500 };
         options
     }
 
@@ -145,8 +154,8 @@ fn assert_has_all(found: &[Position], confirmed: &[Position]) {
 
 #[test]
 fn each_commit_is_answered_once_and_what_was_confirmed_survives_a_power_cut_at_any_moment() {
-    check(|| {
-        let (machine, store) = Machine::start();
+    check(|submitter_sync_limit| {
+        let (machine, store) = Machine::start(submitter_sync_limit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed), sender(&store, 10..13, &confirmed)];
         let disk = machine.disk.clone();
@@ -161,9 +170,36 @@ fn each_commit_is_answered_once_and_what_was_confirmed_survives_a_power_cut_at_a
 }
 
 #[test]
+fn commits_of_a_thread_are_applied_in_the_order_of_submission() {
+    check(|submitter_sync_limit| {
+        let (_machine, store) = Machine::start(submitter_sync_limit);
+        let threads = [0..3, 10..13].map(|numbers| {
+            let store = store.handle();
+            thread::spawn(move || {
+                let (sender, receiver) = channel();
+                for number in numbers.clone() {
+                    let sender = sender.clone();
+                    let done = Box::new(move |answer| sender.send(answer).unwrap());
+                    store.commit(vec![append(number)], Durability::Durable, done);
+                }
+                numbers.for_each(|_| drop(receiver.recv().unwrap().unwrap()));
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let message = |entry: Entry| match entry {
+            Entry::Message(message) => message.id.as_bytes()[0],
+            Entry::Receipt(_) => unreachable!("none was asked for"),
+        };
+        let stored: Vec<u8> = entries(&store).unwrap().into_iter().map(message).collect();
+        let (first, second): (Vec<u8>, Vec<u8>) = stored.into_iter().partition(|number| *number < 10);
+        assert_eq!((first, second), (vec![0, 1, 2], vec![10, 11, 12]));
+    });
+}
+
+#[test]
 fn a_reader_misses_nothing_while_memtables_are_rotated_and_flushed() {
-    check(|| {
-        let (_machine, store) = Machine::start();
+    check(|submitter_sync_limit| {
+        let (_machine, store) = Machine::start(submitter_sync_limit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed), sender(&store, 10..13, &confirmed)];
         let mut before = 0;
@@ -182,8 +218,8 @@ fn a_reader_misses_nothing_while_memtables_are_rotated_and_flushed() {
 
 #[test]
 fn what_was_settled_does_not_come_back_while_memtables_are_rotated_and_flushed() {
-    check(|| {
-        let (_machine, store) = Machine::start();
+    check(|submitter_sync_limit| {
+        let (_machine, store) = Machine::start(submitter_sync_limit);
         let settled = Arc::<Mutex<Vec<Position>>>::default();
         let agent = {
             let (store, settled) = (store.handle(), Arc::clone(&settled));
@@ -209,8 +245,8 @@ fn what_was_settled_does_not_come_back_while_memtables_are_rotated_and_flushed()
 
 #[test]
 fn a_snapshot_is_of_one_moment_however_long_it_is_read() {
-    check(|| {
-        let (_machine, store) = Machine::start();
+    check(|submitter_sync_limit| {
+        let (_machine, store) = Machine::start(submitter_sync_limit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed)];
         let known = confirmed.lock().unwrap().clone();
@@ -231,8 +267,8 @@ fn a_snapshot_is_of_one_moment_however_long_it_is_read() {
 
 #[test]
 fn closing_answers_everyone_and_loses_nothing() {
-    check(|| {
-        let (machine, store) = Machine::start();
+    check(|submitter_sync_limit| {
+        let (machine, store) = Machine::start(submitter_sync_limit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed), sender(&store, 10..13, &confirmed)];
         let other = store.handle();
@@ -249,8 +285,8 @@ fn closing_answers_everyone_and_loses_nothing() {
 
 #[test]
 fn a_removed_subscription_does_not_come_back_from_the_cache() {
-    check(|| {
-        let (_machine, store) = Machine::start();
+    check(|submitter_sync_limit| {
+        let (_machine, store) = Machine::start(submitter_sync_limit);
         let find = |store: &EmbeddedStore| block_on(store.subscription(AGENT, SUBSCRIPTION)).unwrap();
         let readers = [store.handle(), store.handle()].map(|store| {
             thread::spawn(move || {

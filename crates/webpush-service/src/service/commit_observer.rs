@@ -16,8 +16,7 @@ use webpush_store::{Applied, CommitEvent, CommitObserver, Notice, Origin, Settle
 
 /// Notifies sessions, and updates metrics, traces, spans, readiness and the sweep timer.
 ///
-/// It runs on the store's thread rather than in the submitter's task, so that a message is announced even if its sender
-/// disconnects between the commit and the response.
+/// The store calls it with the commit, so that a message is announced even if its sender disconnects before the response.
 pub(super) struct ServiceObserver {
     pub(super) registry: Arc<SessionRegistry>,
     pub(super) sweep_timer: Arc<SweepTimer>,

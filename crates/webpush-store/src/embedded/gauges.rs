@@ -98,7 +98,7 @@ impl Gauges {
         Statistics {
             is_full: self.is_full.load(Ordering::Relaxed),
             outages: self.outages.get(),
-            // Requests are counted after they are queued, so this one may have left the queue before.
+            // Requests are counted after they are submitted, so this one may have been taken before.
             waiting: self.submitted.get().saturating_sub(self.taken.get()),
             commits: self.commits.distribution(),
             syncs: self.syncs.distribution(),

@@ -18,12 +18,20 @@ const LONGEST: Duration = Duration::from_micros(250);
 pub(super) struct GroupCommitDelay {
     requests: usize,
     sync: Duration,
+    /// The time of the last sync, which may be of an earlier group.
+    last_sync: Option<Duration>,
 }
 
 impl GroupCommitDelay {
-    /// Records the size of a group, and the time of its sync.
-    pub(super) const fn note(&mut self, requests: usize, sync: Duration) {
-        (self.requests, self.sync) = (requests, sync);
+    /// Records the size of a group, and the time of its sync if it had one.
+    pub(super) fn note(&mut self, requests: usize, sync: Option<Duration>) {
+        (self.requests, self.sync) = (requests, sync.unwrap_or_default());
+        self.last_sync = sync.or(self.last_sync);
+    }
+
+    /// Returns true if the last group was a single request, and the last sync took less than a limit.
+    pub(super) fn is_quick(&self, limit: Duration) -> bool {
+        self.requests == 1 && self.last_sync.is_some_and(|sync| sync < limit)
     }
 
     /// Returns the pause before the next group.
@@ -38,7 +46,7 @@ mod tests {
 
     fn pause(requests: usize, micros: u64) -> Option<u64> {
         let mut group_commit_delay = GroupCommitDelay::default();
-        group_commit_delay.note(requests, Duration::from_micros(micros));
+        group_commit_delay.note(requests, Some(Duration::from_micros(micros)));
         group_commit_delay.pause().map(|pause| u64::try_from(pause.as_micros()).unwrap())
     }
 
@@ -48,6 +56,22 @@ mod tests {
         for (requests, expected) in [(1, None), (3, None), (4, Some(60)), (32, Some(60)), (33, None)] {
             assert_eq!(pause(requests, 30), expected, "{requests}");
         }
+    }
+
+    #[test]
+    fn a_submitter_commits_if_it_is_alone_and_the_disk_is_fast() {
+        let mut group_commit_delay = GroupCommitDelay::default();
+        let mut is_quick_after = |requests, micros: Option<u64>| {
+            group_commit_delay.note(requests, micros.map(Duration::from_micros));
+            group_commit_delay.is_quick(Duration::from_micros(500))
+        };
+        assert!(!is_quick_after(1, None), "nothing is known of the disk");
+        assert!(is_quick_after(1, Some(499)));
+        assert!(is_quick_after(1, None), "a lazy commit says nothing of the disk");
+        assert!(!is_quick_after(2, Some(100)));
+        assert!(!is_quick_after(1, Some(500)));
+        assert!(!is_quick_after(1, None));
+        assert!(!GroupCommitDelay::default().is_quick(Duration::MAX));
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub struct Options {
     ///
     /// At least 1 MiB.
     pub inbox_room_part: u64,
+    /// Commits are done on the threads that submit them, one at a time, while syncs take less than this.
+    ///
+    /// Only while no other commit waits. It saves two switches between threads, but the submitter waits for the disk.
+    /// Observers and [`Done`](crate::Done) are then called on its thread. Zero, the default, never does it. A program that
+    /// reads all requests on one thread must not set it: no two of them would share a sync.
+    pub submitter_sync_limit: Duration,
     /// When to flush a memtable. For tests.
     #[doc(hidden)]
     pub memtable: MemtableBounds,
@@ -46,6 +52,7 @@ impl Default for Options {
             quota: Quota::default(),
             reserve_bytes: 128 * 1024 * 1024,
             inbox_room_part: 32,
+            submitter_sync_limit: Duration::ZERO,
             memtable,
         }
     }

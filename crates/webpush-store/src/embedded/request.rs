@@ -10,8 +10,8 @@ pub(super) enum Job {
     Commit(CommitRequest),
     /// Flushes everything to the engine; the sender is dropped afterwards.
     Flush(SyncSender<()>),
-    /// Fixes files of the engine that could not be read.
-    Fix,
+    /// Does the work that is due, such as fixing files of the engine that could not be read.
+    Tick,
     Close,
 }
 

@@ -35,7 +35,7 @@ impl Stepper {
             }
             Some(Job::Flush(asked)) => Step::Flush(asked),
             Some(Job::Close) => Step::Close,
-            Some(Job::Fix) | None => Step::Tick,
+            Some(Job::Tick) | None => Step::Tick,
         };
         if !self.is_closed {
             self.is_closed = self.writer.step(step, self.writer.now()).is_break();

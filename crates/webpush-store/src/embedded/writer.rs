@@ -2,7 +2,7 @@
 //!
 //! A [`Writer`] has no thread, no queue and no sleep of its own. Call [`Writer::step`] with each job, or with
 //! [`Step::Tick`] when the time that [`Writer::wake_at`] returned has come, until it breaks. `run` does that on a thread,
-//! a simulation by hand.
+//! a simulation by hand; a [`super::shared_writer`] lets submitters step it too.
 
 mod outage;
 mod run;
@@ -224,6 +224,15 @@ impl Writer {
         }
     }
 
+    /// Returns true if a commit of a single request would not take long, and no other request is expected to share it.
+    pub(super) fn is_quick(&self, now: MonotonicTime) -> bool {
+        let must_end_flush = self.flush.as_ref().is_some_and(Flush::is_finished);
+        self.group_commit_delay.is_quick(self.shared.options.submitter_sync_limit)
+            && !must_end_flush
+            && !self.is_rotation_due(now)
+            && !self.outages.is_down()
+    }
+
     /// Returns how long to pause before the next group is gathered.
     pub(super) fn pause(&self) -> Option<Duration> {
         self.group_commit_delay.pause()
@@ -256,7 +265,7 @@ impl Writer {
         self.floor = applied.floor;
         self.appends.end_group(true);
         self.group_frame = None;
-        self.group_commit_delay.note(group.len(), sync);
+        self.group_commit_delay.note(group.len(), durable.then_some(sync));
         let gauges = &self.shared.gauges;
         gauges.entries.fetch_add(applied.entries, Ordering::Relaxed);
         gauges.note_group(group, durable.then_some(sync), now);
@@ -367,12 +376,15 @@ impl Writer {
         if self.flush.as_ref().is_some_and(Flush::is_finished) {
             self.end_flush()?;
         }
+        if self.is_rotation_due(now) { self.rotate(now) } else { Ok(()) }
+    }
+
+    fn is_rotation_due(&self, now: MonotonicTime) -> bool {
         let bounds = self.shared.options.memtable;
-        let Some(since) = self.since else { return Ok(()) };
+        let Some(since) = self.since else { return false };
         let most = self.reserve.memtable_bytes().min(bounds.bytes);
         let is_large = self.bytes >= most || self.log.bytes() >= bounds.log_bytes;
-        let is_due = is_large || self.flush.is_none() && now.since(since) >= bounds.age;
-        if is_due { self.rotate(now) } else { Ok(()) }
+        is_large || self.flush.is_none() && now.since(since) >= bounds.age
     }
 
     /// Starts a segment and a memtable, and flushes those before them.

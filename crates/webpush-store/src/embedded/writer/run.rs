@@ -1,7 +1,8 @@
 //! The thread of a writer, which waits for jobs and for work that is due.
 
-use super::{Step, Writer};
+use super::Step;
 use crate::embedded::request::{CommitRequest, Job};
+use crate::embedded::shared_writer::SharedWriter;
 use crate::system;
 use crate::threads::sync::mpsc::{Receiver, RecvTimeoutError};
 
@@ -9,13 +10,12 @@ use crate::threads::sync::mpsc::{Receiver, RecvTimeoutError};
 const GROUP_OPS: usize = 1024;
 
 /// Steps a writer until the store is closed, or all its handles are dropped.
-pub(in crate::embedded) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
-    let env = writer.shared.options.env.clone();
+pub(in crate::embedded) fn run(writer: &SharedWriter, jobs: &Receiver<Job>) {
     let mut next = None;
     loop {
         let job = match next.take() {
             Some(job) => job,
-            None => wait(&writer, jobs),
+            None => wait(writer, jobs),
         };
         let step = match job {
             Waited::Job(Job::Commit(first)) => {
@@ -28,9 +28,9 @@ pub(in crate::embedded) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
             }
             Waited::Job(Job::Flush(asked)) => Step::Flush(asked),
             Waited::Job(Job::Close) | Waited::Nobody => Step::Close,
-            Waited::Job(Job::Fix) | Waited::Time => Step::Tick,
+            Waited::Job(Job::Tick) | Waited::Time => Step::Tick,
         };
-        if writer.step(step, env.monotonic()).is_break() {
+        if writer.step(step).is_break() {
             return;
         }
     }
@@ -45,13 +45,12 @@ enum Waited {
     Nobody,
 }
 
-fn wait(writer: &Writer, jobs: &Receiver<Job>) -> Waited {
+fn wait(writer: &SharedWriter, jobs: &Receiver<Job>) -> Waited {
     if let Ok(job) = jobs.try_recv() {
         return Waited::Job(job);
     }
-    let now = writer.shared.options.env.monotonic();
-    let Some(until) = writer.wake_at(now) else { return jobs.recv().map_or(Waited::Nobody, Waited::Job) };
-    match jobs.recv_timeout(until.since(now)) {
+    let Some(longest) = writer.begin_wait() else { return jobs.recv().map_or(Waited::Nobody, Waited::Job) };
+    match jobs.recv_timeout(longest) {
         Ok(job) => Waited::Job(job),
         Err(RecvTimeoutError::Timeout) => Waited::Time,
         Err(RecvTimeoutError::Disconnected) => Waited::Nobody,
