@@ -24,6 +24,7 @@ pub mod log;
 mod open_store;
 pub mod otlp;
 pub mod reload;
+mod runtime_watch;
 pub mod serve;
 pub mod server_config;
 pub mod service_manager;

@@ -2,11 +2,13 @@
 
 pub(crate) mod database;
 
+use crate::runtime_watch::RuntimeWatch;
 use crate::server_config::{DamageHandling, ServerConfig};
 use anyhow::{Context as _, bail};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use webpush_admin::data_dir::{
     STORE_DIR, create_data_dir, create_store_dir, finish_repair, has_store, repair_store,
 };
@@ -14,9 +16,9 @@ use webpush_admin::sealing_keys::{self, KeySource};
 use webpush_core::capability::Keyring;
 use webpush_core::env::Env;
 use webpush_store::Backend;
-use webpush_store::embedded::{EmbeddedStore, MemtableBounds, OpenError, Options};
+use webpush_store::embedded::{EmbeddedStore, MemtableBounds, OpenError, Options, SubmitterCommits};
 
-/// A sync during which one thread of connections may wait. Fast solid-state disks take less.
+/// A sync for which a worker of the runtime may wait. Fast solid-state disks take less.
 const SHORT_SYNC: Duration = Duration::from_micros(500);
 
 /// An open store.
@@ -58,21 +60,21 @@ pub(crate) async fn open(settings: &ServerConfig, env: &Env) -> anyhow::Result<O
             ..MemtableBounds::default()
         },
         env: env.clone(),
-        submitter_sync_limit: submitter_sync_limit(),
+        submitter_commits: submitter_commits()?,
         ..Options::default()
     };
     let (store, keyring) = open_data_dir(data_dir, options, settings.recovery)?;
     Ok(OpenStore { store, keyring, keys: KeySource::DataDir(data_dir.clone()) })
 }
 
-/// Returns up to which time of a sync the threads of connections may do commits.
-///
-/// While one of them waits for the disk, the others go on. So there must be another.
-fn submitter_sync_limit() -> Duration {
-    match std::thread::available_parallelism() {
-        Ok(threads) if threads.get() > 1 => SHORT_SYNC,
-        _ => Duration::ZERO,
+/// Lets workers of this runtime do commits, if others can go on while one waits for the disk.
+fn submitter_commits() -> anyhow::Result<Option<SubmitterCommits>> {
+    let runtime = Handle::current();
+    if runtime.metrics().num_workers() < 2 {
+        return Ok(None);
     }
+    let waits = RuntimeWatch::start(runtime).context("cannot start a thread")?;
+    Ok(Some(SubmitterCommits { sync_limit: SHORT_SYNC, waits: Arc::new(waits) }))
 }
 
 fn open_data_dir(

@@ -19,7 +19,7 @@
 //! | rows on disk; their keys in memory; the cost of encoding | `rows`, `entry_row`, `fields`; `key`, `value`; `codecs` |
 //! | group commit; failures | `writer`, `request`, `group_commit_delay`; `writer::outage` |
 //! | commits on the submitter's thread | `shared_writer` |
-//! | threads, or their replacement in simulations | `writer::run`, `tasks`, `stepper` |
+//! | threads, or their replacement in simulations | `writer_thread`, `tasks`, `stepper` |
 //! | the log and its frames | `log`, `frame`; `segment`, which reads past damage |
 //! | rows that are not flushed yet, and their flush | `memtable`, `memtables`; `flush` |
 //! | the rows that readers and the writer see; the state they share | `view`, `memtables`; `shared` |
@@ -95,12 +95,13 @@ mod value;
 mod view;
 mod watermark;
 mod writer;
+mod writer_thread;
 
 #[doc(hidden)]
 pub use codecs::Codecs;
 pub use engine_error::EngineError;
 pub use open_error::OpenError;
-pub use options::{MemtableBounds, Options};
+pub use options::{MemtableBounds, Options, SubmitterCommits, SubmitterWaits};
 pub use recovery::Recovery;
 pub use repair::{LostRows, RepairReport, finish_repair, repair};
 pub use stepper::Stepper;
@@ -167,7 +168,7 @@ impl EmbeddedStore {
         store.writer = Some(Arc::clone(&writer));
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let thread = thread.spawn(move || {
-            writer::run(&writer, &jobs);
+            writer_thread::run(&writer, &jobs);
             drop_receiver(jobs);
         });
         let thread = thread.map_err(|error| OpenError::Io { directory: directory.to_owned(), error })?;

@@ -18,13 +18,23 @@ mod memory {
 
 mod embedded_with_commits_on_submitters {
     use super::*;
+    use std::sync::Arc;
     use std::time::Duration;
-    use webpush_store::embedded::{EmbeddedStore, Options};
+    use webpush_store::embedded::{EmbeddedStore, Options, SubmitterCommits, SubmitterWaits};
+
+    struct Unwatched;
+
+    impl SubmitterWaits for Unwatched {
+        fn begin(&self) {}
+        fn end(&self) {}
+    }
 
     fn fresh() -> impl Fn(Quota) -> Backend {
         let directory = tempfile::tempdir().expect("a directory");
         move |quota| {
-            let options = Options { quota, submitter_sync_limit: Duration::MAX, ..Options::default() };
+            let submitter_commits =
+                SubmitterCommits { sync_limit: Duration::MAX, waits: Arc::new(Unwatched) };
+            let options = Options { quota, submitter_commits: Some(submitter_commits), ..Options::default() };
             EmbeddedStore::open(directory.path(), options).expect("the store opens").into()
         }
     }

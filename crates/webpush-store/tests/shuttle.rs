@@ -24,7 +24,7 @@ use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::contract::block_on;
 use webpush_store::disk::Disk;
-use webpush_store::embedded::{EmbeddedStore, Options};
+use webpush_store::embedded::{EmbeddedStore, Options, SubmitterCommits, SubmitterWaits};
 use webpush_store::simulation::{self, DiskFaults, SimulatedClock, SimulatedDisk};
 use webpush_store::{Applied, Detail, Durability, Op, Record, Store, StoreError};
 
@@ -39,13 +39,13 @@ const PREEMPTIONS: usize = 3;
 const STACK_BYTES: usize = 8 << 20;
 
 /// Runs a test with commits on the writer's thread, and on their submitters' too.
-fn check(test: fn(Duration)) {
+fn check(test: fn(bool)) {
     let iterations = std::env::var("SHUTTLE_ITERATIONS").ok().and_then(|number| number.parse().ok());
     let iterations = iterations.unwrap_or(ITERATIONS);
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;
-    for submitter_sync_limit in [Duration::ZERO, Duration::MAX] {
-        let test = move || test(submitter_sync_limit);
+    for submitters_commit in [false, true] {
+        let test = move || test(submitters_commit);
         Runner::new(RandomScheduler::new(iterations), config.clone()).run(test);
         Runner::new(PctScheduler::new(PREEMPTIONS, iterations), config.clone()).run(test);
     }
@@ -57,13 +57,13 @@ fn check(test: fn(Duration)) {
 struct Machine {
     disk: SimulatedDisk,
     clock: SimulatedClock,
-    submitter_sync_limit: Duration,
+    submitters_commit: bool,
 }
 
 impl Machine {
-    fn start(submitter_sync_limit: Duration) -> (Self, EmbeddedStore) {
+    fn start(submitters_commit: bool) -> (Self, EmbeddedStore) {
         let clock = SimulatedClock::default();
-        let machine = Self { disk: SimulatedDisk::new(7, &clock), clock, submitter_sync_limit };
+        let machine = Self { disk: SimulatedDisk::new(7, &clock), clock, submitters_commit };
         let store = EmbeddedStore::open(Path::new("/store"), machine.options()).unwrap();
         let inbox = Inbox { id: AGENT, owner: Owner::Agent, created: Timestamp::default(), key: KeyId(1) };
         commit(&store, vec![Op::CreateInbox(inbox), Op::Subscribe(subscription())]).unwrap();
@@ -73,8 +73,12 @@ impl Machine {
     fn options(&self) -> Options {
         let env = simulation::env(&self.clock, 7);
         let mut options = Options { env, disk: Disk::Simulated(self.disk.clone()), ..Options::default() };
-        options.submitter_sync_limit = self.submitter_sync_limit;
-        options.memtable.bytes = if self.submitter_sync_limit.is_zero() { 1 } else { 1500 };
+        options.memtable.bytes = 1;
+        if self.submitters_commit {
+            let waits = Arc::new(Yields);
+            options.submitter_commits = Some(SubmitterCommits { sync_limit: Duration::MAX, waits });
+            options.memtable.bytes = 1500;
+        }
         options
     }
 
@@ -83,6 +87,19 @@ impl Machine {
         self.disk.restart();
         let (store, _stepper) = EmbeddedStore::open_stepped(Path::new("/store"), self.options()).unwrap();
         positions(&store).unwrap()
+    }
+}
+
+/// Lets other threads run while a submitter commits.
+struct Yields;
+
+impl SubmitterWaits for Yields {
+    fn begin(&self) {
+        thread::yield_now();
+    }
+
+    fn end(&self) {
+        thread::yield_now();
     }
 }
 
@@ -154,8 +171,8 @@ fn assert_has_all(found: &[Position], confirmed: &[Position]) {
 
 #[test]
 fn each_commit_is_answered_once_and_what_was_confirmed_survives_a_power_cut_at_any_moment() {
-    check(|submitter_sync_limit| {
-        let (machine, store) = Machine::start(submitter_sync_limit);
+    check(|submitters_commit| {
+        let (machine, store) = Machine::start(submitters_commit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed), sender(&store, 10..13, &confirmed)];
         let disk = machine.disk.clone();
@@ -171,8 +188,8 @@ fn each_commit_is_answered_once_and_what_was_confirmed_survives_a_power_cut_at_a
 
 #[test]
 fn commits_of_a_thread_are_applied_in_the_order_of_submission() {
-    check(|submitter_sync_limit| {
-        let (_machine, store) = Machine::start(submitter_sync_limit);
+    check(|submitters_commit| {
+        let (_machine, store) = Machine::start(submitters_commit);
         let threads = [0..3, 10..13].map(|numbers| {
             let store = store.handle();
             thread::spawn(move || {
@@ -198,8 +215,8 @@ fn commits_of_a_thread_are_applied_in_the_order_of_submission() {
 
 #[test]
 fn a_reader_misses_nothing_while_memtables_are_rotated_and_flushed() {
-    check(|submitter_sync_limit| {
-        let (_machine, store) = Machine::start(submitter_sync_limit);
+    check(|submitters_commit| {
+        let (_machine, store) = Machine::start(submitters_commit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed), sender(&store, 10..13, &confirmed)];
         let mut before = 0;
@@ -218,8 +235,8 @@ fn a_reader_misses_nothing_while_memtables_are_rotated_and_flushed() {
 
 #[test]
 fn what_was_settled_does_not_come_back_while_memtables_are_rotated_and_flushed() {
-    check(|submitter_sync_limit| {
-        let (_machine, store) = Machine::start(submitter_sync_limit);
+    check(|submitters_commit| {
+        let (_machine, store) = Machine::start(submitters_commit);
         let settled = Arc::<Mutex<Vec<Position>>>::default();
         let agent = {
             let (store, settled) = (store.handle(), Arc::clone(&settled));
@@ -245,8 +262,8 @@ fn what_was_settled_does_not_come_back_while_memtables_are_rotated_and_flushed()
 
 #[test]
 fn a_snapshot_is_of_one_moment_however_long_it_is_read() {
-    check(|submitter_sync_limit| {
-        let (_machine, store) = Machine::start(submitter_sync_limit);
+    check(|submitters_commit| {
+        let (_machine, store) = Machine::start(submitters_commit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed)];
         let known = confirmed.lock().unwrap().clone();
@@ -267,8 +284,8 @@ fn a_snapshot_is_of_one_moment_however_long_it_is_read() {
 
 #[test]
 fn closing_answers_everyone_and_loses_nothing() {
-    check(|submitter_sync_limit| {
-        let (machine, store) = Machine::start(submitter_sync_limit);
+    check(|submitters_commit| {
+        let (machine, store) = Machine::start(submitters_commit);
         let confirmed = Arc::default();
         let senders = [sender(&store, 0..3, &confirmed), sender(&store, 10..13, &confirmed)];
         let other = store.handle();
@@ -285,8 +302,8 @@ fn closing_answers_everyone_and_loses_nothing() {
 
 #[test]
 fn a_removed_subscription_does_not_come_back_from_the_cache() {
-    check(|submitter_sync_limit| {
-        let (_machine, store) = Machine::start(submitter_sync_limit);
+    check(|submitters_commit| {
+        let (_machine, store) = Machine::start(submitters_commit);
         let find = |store: &EmbeddedStore| block_on(store.subscription(AGENT, SUBSCRIPTION)).unwrap();
         let readers = [store.handle(), store.handle()].map(|store| {
             thread::spawn(move || {

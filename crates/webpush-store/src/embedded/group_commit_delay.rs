@@ -12,26 +12,31 @@ use std::time::Duration;
 const SMALL: std::ops::RangeInclusive<usize> = 4..=32;
 /// The longest pause. On a slower disk, requests gather during the sync itself.
 const LONGEST: Duration = Duration::from_micros(250);
+/// One part in this many of the longest recent sync is forgotten with each sync.
+const SYNC_DECAY: u32 = 16;
 
 /// Decides how long to pause before the next group, from the last one.
 #[derive(Default)]
 pub(super) struct GroupCommitDelay {
     requests: usize,
     sync: Duration,
-    /// The time of the last sync, which may be of an earlier group.
-    last_sync: Option<Duration>,
+    /// The longest of the recent syncs. It decays with each.
+    recent_sync: Option<Duration>,
 }
 
 impl GroupCommitDelay {
     /// Records the size of a group, and the time of its sync if it had one.
     pub(super) fn note(&mut self, requests: usize, sync: Option<Duration>) {
         (self.requests, self.sync) = (requests, sync.unwrap_or_default());
-        self.last_sync = sync.or(self.last_sync);
+        if let Some(sync) = sync {
+            let before = self.recent_sync.unwrap_or_default();
+            self.recent_sync = Some(sync.max(before - before / SYNC_DECAY));
+        }
     }
 
-    /// Returns true if the last group was a single request, and the last sync took less than a limit.
+    /// Returns true if the last group was a single request, and recent syncs took less than a limit.
     pub(super) fn is_quick(&self, limit: Duration) -> bool {
-        self.requests == 1 && self.last_sync.is_some_and(|sync| sync < limit)
+        self.requests == 1 && self.recent_sync.is_some_and(|sync| sync < limit)
     }
 
     /// Returns the pause before the next group.
@@ -65,12 +70,14 @@ mod tests {
             group_commit_delay.note(requests, micros.map(Duration::from_micros));
             group_commit_delay.is_quick(Duration::from_micros(500))
         };
-        assert!(!is_quick_after(1, None), "nothing is known of the disk");
+        assert!(!is_quick_after(1, None), "the disk is unknown");
         assert!(is_quick_after(1, Some(499)));
         assert!(is_quick_after(1, None), "a lazy commit says nothing of the disk");
         assert!(!is_quick_after(2, Some(100)));
         assert!(!is_quick_after(1, Some(500)));
-        assert!(!is_quick_after(1, None));
+        assert!(is_quick_after(1, Some(100)), "15 parts in 16 of it are left");
+        assert!(!is_quick_after(1, Some(50_000)));
+        assert_eq!((0..1000).position(|_| is_quick_after(1, Some(100))), Some(71), "after a hiccup");
         assert!(!GroupCommitDelay::default().is_quick(Duration::MAX));
     }
 

@@ -18,7 +18,7 @@ pub(super) type Rows = BTreeMap<Key, Option<Value>>;
 /// Changes of all tables.
 pub(super) type Tables = [Rows; Table::ALL.len()];
 
-/// Memory of a row in addition to its value: a slot in a tree or table that is not full, and an allocation.
+/// Memory of a row in addition to its value: a slot in a tree or table, and an allocation.
 const ROW_BYTES: usize = 160;
 
 /// Changes that belong together until the engine has them.
@@ -110,6 +110,17 @@ impl Memtable {
     ) -> impl DoubleEndedIterator<Item = (Key, &Option<Value>)> {
         let usages = matches!(table, Table::Usages).then(|| self.usages.range(keys.clone()));
         let rows = self.tables[table as usize].range(keys);
+        rows.map(|(key, value)| (*key, value)).chain(usages.into_iter().flatten())
+    }
+
+    /// Returns the changes from a key on, in any order.
+    pub(super) fn in_any_order(
+        &self,
+        table: Table,
+        from: Key,
+    ) -> impl Iterator<Item = (Key, &Option<Value>)> {
+        let usages = matches!(table, Table::Usages).then(|| self.usages.in_any_order(from));
+        let rows = self.tables[table as usize].range(from..);
         rows.map(|(key, value)| (*key, value)).chain(usages.into_iter().flatten())
     }
 

@@ -29,6 +29,9 @@ use webpush_core::session::FETCH_SCAN_ROWS;
 /// Rows that a reader copies at once: one more than a fetch scans, so that a fetch sees one moment.
 const CHUNK_ROWS: usize = FETCH_SCAN_ROWS + 1;
 
+/// A changed row; `None` as the value removes it.
+type Change = (Key, Option<Value>);
+
 /// Shared by the writer, which adds rows, and readers, which hold its lock only to copy rows.
 pub(super) struct MemtableSet(RwLock<Memtables>);
 
@@ -95,9 +98,19 @@ impl Memtables {
         self.active.get(table, &key).or_else(flushing)
     }
 
-    /// Returns a copy of the changes of a table from a key on. Values are shared.
-    pub(super) fn from(&self, table: Table, from: Key) -> Vec<(Key, Option<Value>)> {
-        self.range(table, from..=Key::LAST).map(to_owned).collect()
+    /// Copies the changes of a table from a key on. Values are shared.
+    ///
+    /// They are put in order by the returned function, which needs no lock.
+    pub(super) fn from(&self, table: Table, from: Key) -> impl FnOnce() -> Vec<Change> + Send + use<> {
+        let newer_first = [Some(&self.active), self.flushing.as_deref()].into_iter().flatten();
+        let rows = newer_first.flat_map(|memtable| memtable.in_any_order(table, from));
+        let mut changed: Vec<Change> = rows.map(to_owned).collect();
+        move || {
+            // Stable, so the newer one of two changes stays.
+            changed.sort_by_key(|(key, _)| *key);
+            changed.dedup_by_key(|(key, _)| *key);
+            changed
+        }
     }
 
     pub(super) fn range(
@@ -246,6 +259,6 @@ impl View for Reader<'_> {
     }
 }
 
-fn to_owned((key, value): (Key, &Option<Value>)) -> (Key, Option<Value>) {
+fn to_owned((key, value): (Key, &Option<Value>)) -> Change {
     (key, value.clone())
 }

@@ -2,6 +2,8 @@
 
 use crate::disk::Disk;
 use crate::{Quota, system};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use webpush_core::env::Env;
 
@@ -30,12 +32,11 @@ pub struct Options {
     ///
     /// At least 1 MiB.
     pub inbox_room_part: u64,
-    /// Commits are done on the threads that submit them, one at a time, while syncs take less than this.
+    /// Conditions of commits on the threads that submit them; `None` for none.
     ///
-    /// Only while no other commit waits. It saves two switches between threads, but the submitter waits for the disk.
-    /// Observers and [`Done`](crate::Done) are then called on its thread. Zero, the default, never does it. A program that
-    /// reads all requests on one thread must not set it: no two of them would share a sync.
-    pub submitter_sync_limit: Duration,
+    /// It saves two switches between threads, but the submitter waits for the disk. A program that reads all requests on
+    /// one thread must not allow it: no two of them would share a sync.
+    pub submitter_commits: Option<SubmitterCommits>,
     /// When to flush a memtable. For tests.
     #[doc(hidden)]
     pub memtable: MemtableBounds,
@@ -52,9 +53,36 @@ impl Default for Options {
             quota: Quota::default(),
             reserve_bytes: 128 * 1024 * 1024,
             inbox_room_part: 32,
-            submitter_sync_limit: Duration::ZERO,
+            submitter_commits: None,
             memtable,
         }
+    }
+}
+
+/// Conditions of commits on the threads that submit them.
+///
+/// Only small durable ones, one at a time, and only while no other commit waits. Observers and [`Done`](crate::Done) are
+/// then called on the submitter's thread.
+#[derive(Clone)]
+pub struct SubmitterCommits {
+    /// Recent syncs must have taken less than this.
+    pub sync_limit: Duration,
+    /// Told when a submitter waits for the disk.
+    pub waits: Arc<dyn SubmitterWaits>,
+}
+
+/// Is told of the waits of submitters, of which there is one at a time.
+pub trait SubmitterWaits: Send + Sync {
+    /// Called on a submitter's thread before it waits for the disk.
+    fn begin(&self);
+
+    /// Called on the same thread after the wait.
+    fn end(&self);
+}
+
+impl fmt::Debug for SubmitterCommits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubmitterCommits").field("sync_limit", &self.sync_limit).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,9 @@ use crate::threads::sync::mpsc::SyncSender;
 use crate::{Applied, Done, Durability, Op, StoreError};
 use webpush_core::env::MonotonicTime;
 
+/// Maximum number of operations in a small request.
+const SMALL_OPS: usize = 4;
+
 /// A job in the writer's queue.
 pub(super) enum Job {
     Commit(CommitRequest),
@@ -34,6 +37,17 @@ impl CommitRequest {
         done: Done,
     ) -> Self {
         Self { ops, durability, handle, submitted, done: Some(done) }
+    }
+
+    /// Returns true if it is durable, and costs little besides its sync.
+    pub(super) fn is_small(&self) -> bool {
+        let is_quick = |op: &Op| {
+            matches!(
+                op,
+                Op::CreateInbox(_) | Op::Subscribe(_) | Op::Append(_) | Op::Settle(..) | Op::Touch(..)
+            )
+        };
+        self.durability == Durability::Durable && self.ops.len() <= SMALL_OPS && self.ops.iter().all(is_quick)
     }
 
     pub(super) fn finish(mut self, result: Result<Vec<Applied>, StoreError>) {

@@ -1,8 +1,9 @@
 //! The writer, shared by its thread and by those who submit commits.
 //!
-//! A commit that is submitted while nothing else waits can be done by its submitter. To send it to the thread of the writer,
-//! and the result back, takes two switches between threads, which can last as long as a sync.
+//! A small commit that is submitted while nothing else waits can be done by its submitter. To send it to the thread of the
+//! writer, and the result back, takes two switches between threads, which can last as long as a sync.
 
+use super::options::{SubmitterCommits, SubmitterWaits};
 use super::request::{CommitRequest, Job};
 use super::writer::{Step, Writer};
 use crate::threads::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,8 @@ pub(super) struct SharedWriter {
     waiting: AtomicUsize,
     /// The submitter that is doing its commit.
     submitter: Mutex<Option<ThreadId>>,
+    /// `None` if submitters must not do commits.
+    conditions: Option<SubmitterCommits>,
 }
 
 struct State {
@@ -31,8 +34,9 @@ struct State {
 
 impl SharedWriter {
     pub(super) fn new(writer: Writer) -> Self {
+        let conditions = writer.shared.options.submitter_commits.clone();
         let state = Mutex::new(State { writer: Some(writer), wakes_at: None });
-        Self { state, waiting: AtomicUsize::new(0), submitter: Mutex::default() }
+        Self { state, waiting: AtomicUsize::new(0), submitter: Mutex::default(), conditions }
     }
 
     /// Commits a request on this thread if that is quick, or else sends it to the thread of the writer.
@@ -63,18 +67,20 @@ impl SharedWriter {
 
     /// Commits a request on this thread, or returns it.
     fn commit_here(&self, request: CommitRequest, jobs: &SyncSender<Job>) -> Option<CommitRequest> {
-        if self.waiting.load(Ordering::Acquire) > 0 {
+        let Some(conditions) = &self.conditions else { return Some(request) };
+        if !request.is_small() || self.waiting.load(Ordering::Acquire) > 0 {
             return Some(request);
         }
         let Ok(mut state) = self.state.try_lock() else { return Some(request) };
         let State { writer: Some(writer), wakes_at } = &mut *state else { return Some(request) };
         let now = writer.now();
-        if !writer.is_quick(now) {
+        if !writer.is_quick(now, conditions.sync_limit) {
             return Some(request);
         }
-        self.set_submitter(Some(thread::current().id()));
-        let _: ControlFlow<()> = writer.step(Step::Commit(vec![request]), now);
-        self.set_submitter(None);
+        {
+            let _here = CommittingHere::begin(&self.submitter, &*conditions.waits);
+            writer.commit_alone(request, now);
+        }
         let next = writer.wake_at(now);
         if next.is_some_and(|next| wakes_at.is_none_or(|wakes_at| next < wakes_at)) {
             *wakes_at = next;
@@ -82,10 +88,6 @@ impl SharedWriter {
             drop(jobs.try_send(Job::Tick));
         }
         None
-    }
-
-    fn set_submitter(&self, submitter: Option<ThreadId>) {
-        *self.submitter.lock().unwrap_or_else(PoisonError::into_inner) = submitter;
     }
 
     /// Returns true if this thread is doing a commit that it has submitted.
@@ -96,7 +98,13 @@ impl SharedWriter {
     /// Does a step on the thread of the writer. Breaks when the store is closed, or after a panic.
     pub(super) fn step(&self, step: Step) -> ControlFlow<()> {
         let commits = if let Step::Commit(group) = &step { group.len() } else { 0 };
-        let Ok(mut state) = self.state.lock() else { return ControlFlow::Break(()) };
+        let mut state = match self.state.lock() {
+            Ok(state) => state,
+            Err(poisoned) => {
+                poisoned.into_inner().writer = None;
+                return ControlFlow::Break(());
+            }
+        };
         let Some(writer) = &mut state.writer else { return ControlFlow::Break(()) };
         let now = writer.now();
         let stepped = writer.step(step, now);
@@ -119,5 +127,26 @@ impl SharedWriter {
         let now = writer.now();
         state.wakes_at = writer.wake_at(now);
         state.wakes_at.map(|wakes_at| wakes_at.since(now))
+    }
+}
+
+/// Exists while this thread is doing a commit that it has submitted.
+struct CommittingHere<'a> {
+    submitter: &'a Mutex<Option<ThreadId>>,
+    waits: &'a dyn SubmitterWaits,
+}
+
+impl<'a> CommittingHere<'a> {
+    fn begin(submitter: &'a Mutex<Option<ThreadId>>, waits: &'a dyn SubmitterWaits) -> Self {
+        *submitter.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
+        waits.begin();
+        Self { submitter, waits }
+    }
+}
+
+impl Drop for CommittingHere<'_> {
+    fn drop(&mut self) {
+        self.waits.end();
+        *self.submitter.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -14,7 +14,7 @@ use super::usage_row::UsageRow;
 use super::view::{Row, merge_overlay};
 use crate::threads::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::{Detail, Entries, InboxRecord, InboxUsage, Record, StoreError, idle};
-use std::iter::Peekable;
+use std::iter::{Peekable, once_with};
 use webpush_core::id::{InboxId, Position};
 
 type Slot = Mutex<Option<SnapshotState>>;
@@ -203,7 +203,8 @@ fn table_rows(
 ) -> TableRows {
     let rows: Box<dyn Iterator<Item = _> + Send> = if is_wanted {
         let changed = memtables.from(table, from);
-        Box::new(merge_overlay(engine.rows_from(table, from), changed.into_iter()))
+        let old = engine.rows_from(table, from);
+        Box::new(once_with(move || merge_overlay(old, changed().into_iter())).flatten())
     } else {
         Box::new(std::iter::empty())
     };

@@ -1,7 +1,8 @@
 //! A store whose writer is stepped by hand, for simulations.
 
 use super::request::Job;
-use super::writer::{Step, Writer, gather};
+use super::writer::{Step, Writer};
+use super::writer_thread::gather;
 use crate::threads::sync::mpsc::Receiver;
 use webpush_core::env::MonotonicTime;
 

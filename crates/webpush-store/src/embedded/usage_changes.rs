@@ -2,7 +2,7 @@
 //!
 //! Each message changes the usage row of its inbox. So most rows of a memtable are usage rows, each of another inbox if
 //! there are many, and few of them need to be flushed. They are found by hash, with one access to memory where a tree
-//! takes several. Only snapshots and flushes need them in order, and sort them.
+//! takes several. Snapshots and flushes need them in order, and sort them.
 
 use super::id_hash::IdHash;
 use super::key::Key;
@@ -85,6 +85,11 @@ impl UsageChanges {
         keys: RangeInclusive<Key>,
     ) -> impl DoubleEndedIterator<Item = (Key, &Option<Value>)> {
         sorted(self.changes().filter(move |change| keys.contains(&change.key())))
+    }
+
+    /// Returns the rows from a key on, in any order.
+    pub(super) fn in_any_order(&self, from: Key) -> impl Iterator<Item = (Key, &Option<Value>)> {
+        self.changes().map(|change| (change.key(), &change.new)).filter(move |(key, _)| *key >= from)
     }
 
     /// Returns in key order the rows that need to be flushed.
@@ -182,6 +187,9 @@ mod tests {
         assert_eq!((changes.get(&key(2)), changes.get(&key(4))), (Some(&None), None));
         assert_eq!(inboxes(changes.range(key(2)..=key(200))), [2, 3, 200]);
         assert_eq!(inboxes(changes.range(Key::default()..=Key::LAST).rev()), [250, 200, 3, 2, 1]);
+        let mut from_3 = inboxes(changes.in_any_order(key(3)));
+        from_3.sort_unstable();
+        assert_eq!(from_3, [3, 200, 250]);
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! The writer: applies waiting requests in order, writes them as one frame, and syncs once for all.
 //!
 //! A [`Writer`] has no thread, no queue and no sleep of its own. Call [`Writer::step`] with each job, or with
-//! [`Step::Tick`] when the time that [`Writer::wake_at`] returned has come, until it breaks. `run` does that on a thread,
+//! [`Step::Tick`] when the time that [`Writer::wake_at`] returned has come, until it breaks. `writer_thread` does that on a thread,
 //! a simulation by hand; a [`super::shared_writer`] lets submitters step it too.
 
 mod outage;
-mod run;
-
-pub(super) use run::{gather, run};
 
 use super::applier::Applier;
 use super::batch_markers::BatchMarkers;
@@ -98,6 +95,8 @@ pub(super) struct Writer {
     pub(super) watermark: WatermarkFile,
     reserve: Reserve,
     outages: Outages,
+    /// The failure of a commit on its submitter's thread, with which the next step begins.
+    failure: Option<EngineError>,
     group_commit_delay: GroupCommitDelay,
     pub(super) entry_count_scan: EntryCountScan,
     /// The lock of the directory; released with the writer.
@@ -138,6 +137,7 @@ impl Writer {
             watermark,
             reserve,
             outages: Outages::default(),
+            failure: None,
             group_commit_delay: GroupCommitDelay::default(),
             entry_count_scan,
             _lock: lock,
@@ -156,6 +156,9 @@ impl Writer {
     ///
     /// After a failure the store is down, and steps are refused until it works again. Breaks when the store is closed.
     pub(super) fn step(&mut self, step: Step, now: MonotonicTime) -> ControlFlow<()> {
+        if let Some(error) = self.failure.take() {
+            self.fail(&error, now);
+        }
         if matches!(step, Step::Close) {
             self.end();
             return ControlFlow::Break(());
@@ -178,20 +181,34 @@ impl Writer {
             }
             Step::Tick | Step::Close => self.rotate_if_due(now),
         };
-        let directory = self.shared.directory.display();
         if let Err(error) = done {
-            tracing::error!(%directory, %error, "storage unavailable: a write failed; retrying");
-            let is_deleted = matches!(error, EngineError::Deleted(_));
-            self.shared.gauges.is_deleted.fetch_or(is_deleted, Ordering::Relaxed);
-            // fjall does not say why work in the background has failed: a damaged table is one cause.
-            let is_damaged = error.is_damage() || matches!(error, EngineError::Poisoned);
-            self.go_down(now, is_damaged);
+            self.fail(&error, now);
         } else if self.outages.can_fix() && self.is_unreadable() {
+            let directory = self.shared.directory.display();
             tracing::error!(%directory, "storage unavailable: a file cannot be read; fixing it");
             self.go_down(now, true);
             self.reopen_now(now);
         }
         ControlFlow::Continue(())
+    }
+
+    /// Commits one request on the thread of its submitter.
+    ///
+    /// If that fails, the next step closes the engine, on the writer's thread: it can take long.
+    pub(super) fn commit_alone(&mut self, request: CommitRequest, now: MonotonicTime) {
+        let mut group = vec![request];
+        self.failure = self.commit(&mut group, now).err();
+        self.refuse(group);
+    }
+
+    fn fail(&mut self, error: &EngineError, now: MonotonicTime) {
+        let directory = self.shared.directory.display();
+        tracing::error!(%directory, %error, "storage unavailable: a write failed; retrying");
+        let is_deleted = matches!(error, EngineError::Deleted(_));
+        self.shared.gauges.is_deleted.fetch_or(is_deleted, Ordering::Relaxed);
+        // fjall does not say why work in the background has failed: a damaged table is one cause.
+        let is_damaged = error.is_damage() || matches!(error, EngineError::Poisoned);
+        self.go_down(now, is_damaged);
     }
 
     /// Returns true if a file of the engine could not be read.
@@ -212,6 +229,9 @@ impl Writer {
 
     /// Returns when [`Step::Tick`] is due if nothing else is done before; `None` if never.
     pub(super) fn wake_at(&self, now: MonotonicTime) -> Option<MonotonicTime> {
+        if self.failure.is_some() {
+            return Some(now);
+        }
         if let Some(retry) = self.outages.retry_at() {
             return Some(retry);
         }
@@ -224,13 +244,14 @@ impl Writer {
         }
     }
 
-    /// Returns true if a commit of a single request would not take long, and no other request is expected to share it.
-    pub(super) fn is_quick(&self, now: MonotonicTime) -> bool {
+    /// Returns true if a small commit would not take long.
+    ///
+    /// No other commit is expected to share its sync, and no other work is due.
+    pub(super) fn is_quick(&self, now: MonotonicTime, sync_limit: Duration) -> bool {
         let must_end_flush = self.flush.as_ref().is_some_and(Flush::is_finished);
-        self.group_commit_delay.is_quick(self.shared.options.submitter_sync_limit)
-            && !must_end_flush
-            && !self.is_rotation_due(now)
-            && !self.outages.is_down()
+        let is_work_due = must_end_flush || self.is_rotation_due(now) || self.is_unreadable();
+        let is_down = self.failure.is_some() || self.outages.is_down();
+        self.group_commit_delay.is_quick(sync_limit) && !is_work_due && !is_down
     }
 
     /// Returns how long to pause before the next group is gathered.

@@ -5,6 +5,7 @@ use crate::embedded::directory::{self, log_directory};
 use crate::embedded::engine_error::EngineError;
 use crate::embedded::entry_count_scan::EntryCountScan;
 use crate::embedded::fix::fix;
+use crate::embedded::group_commit_delay::GroupCommitDelay;
 use crate::embedded::log::CommitLog;
 use crate::embedded::open_engine::open_engine;
 use crate::embedded::recovery::{Trust, recover};
@@ -80,6 +81,7 @@ impl Writer {
     /// If `is_damaged`, its files are checked and fixed before it is opened again.
     pub(super) fn go_down(&mut self, now: MonotonicTime, is_damaged: bool) {
         self.outages.is_damaged = is_damaged;
+        self.group_commit_delay = GroupCommitDelay::default();
         directory::distrust(&self.shared.options.disk, &self.shared.directory);
         self.shared.gauges.outages.add(1);
         self.entry_count_scan.stop();

@@ -1,8 +1,8 @@
 //! The thread of a writer, which waits for jobs and for work that is due.
 
-use super::Step;
-use crate::embedded::request::{CommitRequest, Job};
-use crate::embedded::shared_writer::SharedWriter;
+use super::request::{CommitRequest, Job};
+use super::shared_writer::SharedWriter;
+use super::writer::Step;
 use crate::system;
 use crate::threads::sync::mpsc::{Receiver, RecvTimeoutError};
 
@@ -10,7 +10,7 @@ use crate::threads::sync::mpsc::{Receiver, RecvTimeoutError};
 const GROUP_OPS: usize = 1024;
 
 /// Steps a writer until the store is closed, or all its handles are dropped.
-pub(in crate::embedded) fn run(writer: &SharedWriter, jobs: &Receiver<Job>) {
+pub(super) fn run(writer: &SharedWriter, jobs: &Receiver<Job>) {
     let mut next = None;
     loop {
         let job = match next.take() {
@@ -58,10 +58,7 @@ fn wait(writer: &SharedWriter, jobs: &Receiver<Job>) -> Waited {
 }
 
 /// Takes waiting commits, up to a limit, and the job after them if it is not a commit.
-pub(in crate::embedded) fn gather(
-    first: CommitRequest,
-    jobs: &Receiver<Job>,
-) -> (Vec<CommitRequest>, Option<Job>) {
+pub(super) fn gather(first: CommitRequest, jobs: &Receiver<Job>) -> (Vec<CommitRequest>, Option<Job>) {
     let mut count = first.ops.len();
     let mut group = vec![first];
     while count < GROUP_OPS {
