@@ -148,8 +148,7 @@ const QUEUE_REQUESTS: usize = 16_384;
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
-    /// `None` in simulations, where a [`Stepper`] has the writer.
-    writer: Option<Arc<SharedWriter>>,
+    writer: Arc<SharedWriter>,
     /// The writer's thread, until it has ended; shared by all handles.
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     recovery: Recovery,
@@ -163,9 +162,8 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.
     pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
-        let (mut store, writer, jobs) = Self::start(directory, options, TaskMode::Threads)?;
-        let writer = Arc::new(SharedWriter::new(writer));
-        store.writer = Some(Arc::clone(&writer));
+        let (store, jobs) = Self::start(directory, options, TaskMode::Threads)?;
+        let writer = Arc::clone(&store.writer);
         let thread = thread::Builder::new().name("store-writer".to_owned());
         let thread = thread.spawn(move || {
             writer_thread::run(&writer, &jobs);
@@ -183,15 +181,12 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`] says what is wrong with the directory.
     pub fn open_stepped(directory: &Path, options: Options) -> Result<(Self, Stepper), OpenError> {
-        let (store, writer, jobs) = Self::start(directory, options, TaskMode::Stepped)?;
+        let (store, jobs) = Self::start(directory, options, TaskMode::Stepped)?;
+        let writer = Arc::clone(&store.writer);
         Ok((store, Stepper::new(writer, jobs)))
     }
 
-    fn start(
-        directory: &Path,
-        options: Options,
-        mode: TaskMode,
-    ) -> Result<(Self, Writer, Receiver<Job>), OpenError> {
+    fn start(directory: &Path, options: Options, mode: TaskMode) -> Result<(Self, Receiver<Job>), OpenError> {
         let failed = |error| OpenError::Io { directory: directory.to_owned(), error };
         let disk = options.disk.clone();
         let lock = directory::prepare(&disk, directory)?;
@@ -237,8 +232,9 @@ impl EmbeddedStore {
             Writer::new(Arc::clone(&shared), start, (watermark, reserve), appends, lock).map_err(failed)?;
         let id = shared.observers.new_handle();
         let is_closed = AtomicBool::new(false);
-        let store = Self { shared, jobs, writer: None, thread: Arc::default(), recovery, id, is_closed };
-        Ok((store, writer, receiver))
+        let writer = Arc::new(SharedWriter::new(writer));
+        let store = Self { shared, jobs, writer, thread: Arc::default(), recovery, id, is_closed };
+        Ok((store, receiver))
     }
 
     /// Returns another handle to the same store. The store closes with its last handle.
@@ -248,7 +244,7 @@ impl EmbeddedStore {
         Self {
             shared: Arc::clone(&self.shared),
             jobs: self.jobs.clone(),
-            writer: self.writer.clone(),
+            writer: Arc::clone(&self.writer),
             thread: Arc::clone(&self.thread),
             recovery: self.recovery,
             id: self.shared.observers.new_handle(),
@@ -295,10 +291,9 @@ impl EmbeddedStore {
 
     /// Waits until everything submitted before is durable, or has failed.
     fn sync(&self) {
-        let Some(writer) = &self.writer else { return };
         let (sender, receiver) = sync_channel(0);
         let done = Box::new(move |_| drop(sender));
-        drop(writer.send(self.request(Vec::new(), Durability::Durable, done), &self.jobs));
+        drop(self.writer.send(self.request(Vec::new(), Durability::Durable, done), &self.jobs));
         let _: Result<(), _> = receiver.recv();
     }
 
@@ -351,11 +346,7 @@ impl Store for EmbeddedStore {
             return done(Err(StoreError::Unavailable));
         }
         let request = self.request(ops, durability, done);
-        let submitted = match &self.writer {
-            Some(writer) => writer.submit(request, &self.jobs),
-            None => self.jobs.try_send(Job::Commit(request)),
-        };
-        match submitted {
+        match self.writer.submit(request, &self.jobs) {
             Ok(()) => self.shared.gauges.submitted.add(1),
             Err(TrySendError::Full(Job::Commit(request))) => request.finish(Err(StoreError::Busy)),
             // If the writer has ended, the request is dropped, which calls `done` with an error.
@@ -437,7 +428,7 @@ impl Store for EmbeddedStore {
         // A `done` may close the store: the writer then ends by itself when all senders are dropped.
         let is_elsewhere =
             thread.as_ref().is_some_and(|thread| thread.thread().id() != thread::current().id())
-                && !self.writer.as_ref().is_some_and(|writer| writer.is_committing_here());
+                && !self.writer.is_committing_here();
         let ending = if is_last { thread.take() } else { None };
         drop(thread);
         match ending {

@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn change(memtable: &mut Memtable, table: Table, value: Option<&[u8]>) {
-        let _ = memtable.change(table, Key::from(*b"key"), value.map(Value::from));
+        memtable.change(table, Key::from(*b"key"), value.map(Value::from));
     }
 
     #[test]

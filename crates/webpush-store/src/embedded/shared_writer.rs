@@ -95,15 +95,12 @@ impl SharedWriter {
         *self.submitter.lock().unwrap_or_else(PoisonError::into_inner) == Some(thread::current().id())
     }
 
-    /// Does a step on the thread of the writer. Breaks when the store is closed, or after a panic.
+    /// Does a step on the thread of the writer. Breaks if the store is closed, or after a panic.
     pub(super) fn step(&self, step: Step) -> ControlFlow<()> {
         let commits = if let Step::Commit(group) = &step { group.len() } else { 0 };
-        let mut state = match self.state.lock() {
-            Ok(state) => state,
-            Err(poisoned) => {
-                poisoned.into_inner().writer = None;
-                return ControlFlow::Break(());
-            }
+        let Ok(mut state) = self.state.lock() else {
+            self.abandon();
+            return ControlFlow::Break(());
         };
         let Some(writer) = &mut state.writer else { return ControlFlow::Break(()) };
         let now = writer.now();
@@ -127,6 +124,27 @@ impl SharedWriter {
         let now = writer.now();
         state.wakes_at = writer.wake_at(now);
         state.wakes_at.map(|wakes_at| wakes_at.since(now))
+    }
+
+    /// Returns when work is due without a job.
+    pub(super) fn wake_at(&self) -> Option<MonotonicTime> {
+        let state = self.state.lock().ok()?;
+        let writer = state.writer.as_ref()?;
+        writer.wake_at(writer.now())
+    }
+
+    /// Runs the tasks that wait for a simulation to run them.
+    pub(super) fn run_tasks(&self) {
+        if let Ok(mut state) = self.state.lock()
+            && let Some(writer) = &mut state.writer
+        {
+            writer.run_tasks();
+        }
+    }
+
+    /// Drops the writer, which leaves the store like a crash.
+    pub(super) fn abandon(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).writer = None;
     }
 }
 

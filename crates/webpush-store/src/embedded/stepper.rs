@@ -1,25 +1,27 @@
 //! A store whose writer is stepped by hand, for simulations.
 
 use super::request::Job;
-use super::writer::{Step, Writer};
+use super::shared_writer::SharedWriter;
+use super::writer::Step;
 use super::writer_thread::gather;
+use crate::threads::sync::Arc;
 use crate::threads::sync::mpsc::Receiver;
 use webpush_core::env::MonotonicTime;
 
 /// Steps the writer of a store.
 ///
 /// Created by [`EmbeddedStore::open_stepped`](super::EmbeddedStore::open_stepped). Nothing is done until
-/// [`Stepper::step`] is called. Dropping the stepper leaves the store like a crash.
+/// [`Stepper::step`] is called, but for commits on their submitters if those are allowed. Dropping the stepper leaves the
+/// store like a crash.
 pub struct Stepper {
-    writer: Writer,
+    writer: Arc<SharedWriter>,
     jobs: Receiver<Job>,
     next: Option<Job>,
-    is_closed: bool,
 }
 
 impl Stepper {
-    pub(super) const fn new(writer: Writer, jobs: Receiver<Job>) -> Self {
-        Self { writer, jobs, next: None, is_closed: false }
+    pub(super) const fn new(writer: Arc<SharedWriter>, jobs: Receiver<Job>) -> Self {
+        Self { writer, jobs, next: None }
     }
 
     /// Runs the next submitted job, or work that is due if there is none.
@@ -38,19 +40,19 @@ impl Stepper {
             Some(Job::Close) => Step::Close,
             Some(Job::Tick) | None => Step::Tick,
         };
-        if !self.is_closed {
-            self.is_closed = self.writer.step(step, self.writer.now()).is_break();
-        }
+        self.do_step(step);
         is_asked
     }
 
     /// Runs all jobs, closes the store, and leaves its directory like a program that ends.
     pub fn close(mut self) {
         while self.step() {}
-        if !self.is_closed {
-            let now = self.writer.now();
-            let _: std::ops::ControlFlow<()> = self.writer.step(Step::Close, now);
-        }
+        self.do_step(Step::Close);
+    }
+
+    /// Nothing is done after the store was closed.
+    fn do_step(&self, step: Step) {
+        let _: std::ops::ControlFlow<()> = self.writer.step(step);
     }
 
     /// Runs background tasks: a flush of a memtable, or a scan of the entries.
@@ -61,6 +63,12 @@ impl Stepper {
     /// Returns the time at which [`Stepper::step`] has work even without a job.
     #[must_use]
     pub fn wake_at(&self) -> Option<MonotonicTime> {
-        self.writer.wake_at(self.writer.now())
+        self.writer.wake_at()
+    }
+}
+
+impl Drop for Stepper {
+    fn drop(&mut self) {
+        self.writer.abandon();
     }
 }
