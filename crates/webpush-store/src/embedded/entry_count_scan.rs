@@ -38,7 +38,7 @@ impl EntryCountScan {
         let stop = Arc::<AtomicBool>::default();
         let (gauges, stopped) = (Arc::clone(gauges), Arc::clone(&stop));
         let changed =
-            memtable.iter().flat_map(|memtable| memtable.range(Table::Usages, Key::default()..=Key::LAST));
+            memtable.iter().flat_map(|memtable| memtable.in_any_order(Table::Usages, Key::default()));
         let changed: BTreeMap<_, _> = changed.map(|(key, value)| (key, value.clone())).collect();
         let usages = engine.all(Table::Usages);
         let count = move || {

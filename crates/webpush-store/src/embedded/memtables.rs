@@ -104,7 +104,7 @@ impl Memtables {
     pub(super) fn from(&self, table: Table, from: Key) -> impl FnOnce() -> Vec<Change> + Send + use<> {
         let newer_first = [Some(&self.active), self.flushing.as_deref()].into_iter().flatten();
         let rows = newer_first.flat_map(|memtable| memtable.in_any_order(table, from));
-        let mut changed: Vec<Change> = rows.map(to_owned).collect();
+        let mut changed: Vec<Change> = rows.map(|(key, value)| (key, value.clone())).collect();
         move || {
             // Stable, so the newer one of two changes stays.
             changed.sort_by_key(|(key, _)| *key);
@@ -117,7 +117,7 @@ impl Memtables {
         &self,
         table: Table,
         keys: RangeInclusive<Key>,
-    ) -> impl Iterator<Item = (Key, &Option<Value>)> {
+    ) -> impl Iterator<Item = (&Key, &Option<Value>)> {
         let active = self.active.range(table, keys.clone());
         let flushing = self.flushing.iter().flat_map(move |flushing| flushing.range(table, keys.clone()));
         merge_changes(flushing, active)
@@ -203,7 +203,7 @@ impl Reader<'_> {
                     reach = reach.max(key.next());
                     break;
                 }
-                rows.entry(key).or_insert_with(|| value.clone());
+                rows.entry(*key).or_insert_with(|| value.clone());
             }
         }
         let old = self.engine.scan_back(table, keys.clone());
@@ -259,6 +259,6 @@ impl View for Reader<'_> {
     }
 }
 
-fn to_owned((key, value): (Key, &Option<Value>)) -> Change {
-    (key, value.clone())
+fn to_owned((key, value): (&Key, &Option<Value>)) -> Change {
+    (*key, value.clone())
 }

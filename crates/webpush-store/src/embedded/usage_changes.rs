@@ -14,7 +14,6 @@ use super::value::Value;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
-use std::ops::RangeInclusive;
 use webpush_core::id::InboxId;
 
 /// Many, so that growing a table delays nobody for long.
@@ -79,22 +78,16 @@ impl UsageChanges {
         });
     }
 
-    /// Returns rows in key order.
-    pub(super) fn range(
-        &self,
-        keys: RangeInclusive<Key>,
-    ) -> impl DoubleEndedIterator<Item = (Key, &Option<Value>)> {
-        sorted(self.changes().filter(move |change| keys.contains(&change.key())))
-    }
-
     /// Returns the rows from a key on, in any order.
     pub(super) fn in_any_order(&self, from: Key) -> impl Iterator<Item = (Key, &Option<Value>)> {
         self.changes().map(|change| (change.key(), &change.new)).filter(move |(key, _)| *key >= from)
     }
 
     /// Returns in key order the rows that need to be flushed.
-    pub(super) fn to_flush(&self) -> impl DoubleEndedIterator<Item = (Key, &Option<Value>)> {
-        sorted(self.changes().filter(|change| !change.is_unchanged()))
+    pub(super) fn to_flush(&self) -> impl Iterator<Item = (Key, &Option<Value>)> {
+        let mut changes: Vec<_> = self.changes().filter(|change| !change.is_unchanged()).collect();
+        changes.sort_unstable_by_key(|change| change.inbox);
+        changes.into_iter().map(|change| (change.key(), &change.new))
     }
 
     /// Returns true if the row of an inbox need not be flushed.
@@ -125,14 +118,6 @@ impl UsageChange {
         let old = old.unpack(&self.inbox);
         UsageRow::read(self.inbox, new).is_some_and(|new| UsageRow { last: old.last, ..new } == old)
     }
-}
-
-fn sorted<'a>(
-    changes: impl Iterator<Item = &'a UsageChange>,
-) -> impl DoubleEndedIterator<Item = (Key, &'a Option<Value>)> {
-    let mut changes: Vec<_> = changes.collect();
-    changes.sort_unstable_by_key(|change| change.inbox);
-    changes.into_iter().map(|change| (change.key(), &change.new))
 }
 
 /// Returns the shard of a hash. It does not depend on the bits that the tables use.
@@ -185,8 +170,7 @@ mod tests {
         let key = |number| Key::from(*inbox(number).as_bytes());
         assert_eq!(changes.get(&key(3)), Some(&new));
         assert_eq!((changes.get(&key(2)), changes.get(&key(4))), (Some(&None), None));
-        assert_eq!(inboxes(changes.range(key(2)..=key(200))), [2, 3, 200]);
-        assert_eq!(inboxes(changes.range(Key::default()..=Key::LAST).rev()), [250, 200, 3, 2, 1]);
+        assert_eq!(inboxes(changes.to_flush()), [1, 2, 3, 200, 250]);
         let mut from_3 = inboxes(changes.in_any_order(key(3)));
         from_3.sort_unstable();
         assert_eq!(from_3, [3, 200, 250]);

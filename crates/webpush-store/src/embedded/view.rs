@@ -53,9 +53,9 @@ pub(super) fn merge_overlay(
 
 /// Merges newer changes over older ones, in key order.
 pub(super) fn merge_changes<'a>(
-    old: impl Iterator<Item = (Key, &'a Option<Value>)>,
-    new: impl Iterator<Item = (Key, &'a Option<Value>)>,
-) -> impl Iterator<Item = (Key, &'a Option<Value>)> {
+    old: impl Iterator<Item = (&'a Key, &'a Option<Value>)>,
+    new: impl Iterator<Item = (&'a Key, &'a Option<Value>)>,
+) -> impl Iterator<Item = (&'a Key, &'a Option<Value>)> {
     let (mut old, mut new) = (old.peekable(), new.peekable());
     from_fn(move || {
         let order = match (old.peek(), new.peek()) {
