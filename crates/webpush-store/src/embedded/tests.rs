@@ -85,9 +85,10 @@ fn fetch(store: &EmbeddedStore) -> Vec<EntryRef> {
 }
 
 fn rows_left(store: &EmbeddedStore, table: Table) -> usize {
+    store.flush();
     let count = |rows: &Reader<'_>| {
         let keys = Key::from([0; 1])..=Key::from([u8::MAX; 33]);
-        Ok(rows.scan(table, keys).count())
+        Ok(rows.engine.scan(table, keys).count())
     };
     store.read(count).unwrap()
 }
