@@ -198,3 +198,41 @@ fn a_submitter_may_drop_a_handle_when_its_commit_is_done() {
         store.close();
     }
 }
+
+/// Panics with the lock of the writer held.
+struct Panics;
+
+impl SubmitterWaits for Panics {
+    fn begin(&self) {
+        unreachable!("as if by a bug in a commit");
+    }
+
+    fn end(&self) {}
+}
+
+#[test]
+fn a_panic_on_a_submitter_refuses_what_follows_and_frees_the_directory() {
+    let (clock, path) = (SimulatedClock::default(), Path::new("/store"));
+    let (env, disk) = (simulation::env(&clock, 1), SimulatedDisk::new(1, &clock));
+    let options = |waits: Arc<dyn SubmitterWaits>| {
+        let submitter_commits = Some(SubmitterCommits { sync_limit: Duration::MAX, waits });
+        let disk = Disk::Simulated(disk.clone());
+        Options { env: env.clone(), disk, submitter_commits, ..Options::default() }
+    };
+    let (store, mut stepper) = EmbeddedStore::open_stepped(path, options(Arc::new(Panics))).unwrap();
+    let commit = |number| {
+        let (sender, receiver) = mpsc::channel();
+        let done = Box::new(move |result| sender.send(result).unwrap());
+        store.commit(vec![create(number)], Durability::Durable, done);
+        receiver
+    };
+    let first = commit(0);
+    while stepper.step() {}
+    assert!(first.try_recv().unwrap().is_ok());
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| commit(1))).unwrap_err();
+    let next = commit(2);
+    while stepper.step() {}
+    assert_eq!(next.try_recv().unwrap(), Err(StoreError::Unavailable));
+    let (again, _stepper) = EmbeddedStore::open_stepped(path, options(Arc::new(Panics))).unwrap();
+    assert!(block_on(again.inbox(id(0))).unwrap().is_some());
+}
