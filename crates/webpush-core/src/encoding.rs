@@ -118,6 +118,12 @@ impl Encoding {
     pub fn content_encoding(&self) -> Option<&[u8]> {
         self.values[1].as_ref().map(HeaderValue::as_bytes)
     }
+
+    /// Returns the value of `Crypto-Key`, without the sender's key.
+    #[must_use]
+    pub fn crypto_key(&self) -> Option<&[u8]> {
+        self.values[3].as_ref().map(HeaderValue::as_bytes)
+    }
 }
 
 /// Combines all values of a header into one list (RFC 9110 §5.3), without the sender's key.

@@ -2,7 +2,7 @@
 
 use super::parameter::crypto_key;
 use crate::base64url;
-use crate::encoding::{CRYPTO_KEY, Encoding};
+use crate::encoding::Encoding;
 use crate::subscription::SenderKey;
 
 /// Offsets in the header of the aes128gcm coding: key ID length and key ID (RFC 8188 §2.1).
@@ -27,8 +27,8 @@ fn key_id(body: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_dh(key: &SenderKey, encoding: &Encoding) -> bool {
-    let header = encoding.headers().find(|(name, _)| *name == CRYPTO_KEY);
-    let header = header.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
+    let header = encoding.crypto_key().and_then(|value| std::str::from_utf8(value).ok());
+    let Some(header) = header else { return false };
     crypto_key(header, "dh").any(|dh| base64url::decode_lenient(&dh).as_deref() == Some(&key.0[..]))
 }
 
