@@ -71,7 +71,7 @@ pub struct Service {
     /// Tells sessions to read again after notices of other nodes were lost.
     pub(crate) catch_up: Arc<CatchUp>,
     /// Acknowledgements to be settled in batches.
-    pub(crate) settling: SettleQueue,
+    pub(crate) settling: Arc<SettleQueue>,
     /// Turns of work that occupies its thread for long.
     pub work_turns: WorkTurns,
     /// Memory of the process.
@@ -218,7 +218,7 @@ impl Service {
             metrics,
             readiness,
             catch_up,
-            settling: SettleQueue::default(),
+            settling: Arc::default(),
             work_turns: WorkTurns::default(),
             memory: MemoryBudget::default(),
             page_memory: PageMemory::default(),

@@ -7,9 +7,10 @@ mod queue;
 pub(crate) use queue::SettleQueue;
 
 use crate::service::Service;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use webpush_core::id::EntryRef;
 use webpush_core::message::Outcome;
 use webpush_store::{Durability, Op, StoreError};
@@ -20,6 +21,8 @@ use webpush_store::{Durability, Op, StoreError};
 const MAX_DELAY: Duration = Duration::from_millis(5);
 /// Number of acknowledgements that are settled without further delay.
 const BATCH: usize = 64;
+/// Delay before a batch that could not be committed is submitted again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl Service {
     /// Queues acknowledged entries to be settled.
@@ -27,7 +30,7 @@ impl Service {
         self.record_acknowledged(&entries);
         let mut waiting = self.settling.lock();
         let was_empty = waiting.is_empty();
-        waiting.extend(entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)));
+        waiting.extend(entries);
         if waiting.len() >= BATCH {
             self.submit_settled(waiting);
         } else if was_empty {
@@ -36,8 +39,20 @@ impl Service {
     }
 
     /// Submits all queued acknowledgements, before any later commit.
+    ///
+    /// Those that could not be committed are among them.
     pub fn settle_now(&self) {
+        self.settle_failed();
         self.submit_settled(self.settling.lock());
+    }
+
+    /// Submits acknowledgements that could not be committed again.
+    ///
+    /// Agents do not repeat them on an open connection, for which they have ended.
+    fn settle_failed(&self) {
+        for batch in self.settling.take_failed().chunks(BATCH) {
+            self.submit_batch(batch.to_vec());
+        }
     }
 
     /// Settles acknowledged entries, and returns once that is durable.
@@ -48,17 +63,30 @@ impl Service {
     /// After a [`StoreError`] it is unknown which entries were settled.
     pub async fn settle_durably(&self, entries: Vec<EntryRef>) -> Result<(), StoreError> {
         self.record_acknowledged(&entries);
-        let ops = entries.into_iter().map(|entry| Op::Settle(entry, Outcome::Delivered)).collect();
-        self.commit(ops, Durability::Durable).await.map(drop)
+        self.commit(settle(&entries), Durability::Durable).await.map(drop)
     }
 
-    fn submit_settled(&self, mut waiting: std::sync::MutexGuard<'_, Vec<Op>>) {
-        let ops = std::mem::take(&mut *waiting);
+    fn submit_settled(&self, mut waiting: MutexGuard<'_, Vec<EntryRef>>) {
+        let batch = std::mem::take(&mut *waiting);
         // Still locked, so that batches are submitted in order.
-        if !ops.is_empty() {
-            self.commit_detached(ops, Durability::Lazy);
+        if !batch.is_empty() {
+            self.submit_batch(batch);
         }
     }
+
+    fn submit_batch(&self, batch: Vec<EntryRef>) {
+        let queue = Arc::clone(&self.settling);
+        self.submit(settle(&batch), Durability::Lazy, move |result| {
+            if result.is_err() {
+                // Settling is idempotent, so it does not matter which of them were settled.
+                queue.put_back(batch);
+            }
+        });
+    }
+}
+
+fn settle(entries: &[EntryRef]) -> Vec<Op> {
+    entries.iter().map(|entry| Op::Settle(*entry, Outcome::Delivered)).collect()
 }
 
 /// Starts the settling of queued acknowledgements, which runs until it is aborted.
@@ -71,9 +99,20 @@ pub fn start(service: Arc<Service>) -> JoinHandle<()> {
 ///
 /// For callers that run tasks themselves; others call [`start`].
 pub async fn run(service: &Service) {
-    loop {
-        service.settling.filled.notified().await;
-        tokio::time::sleep(MAX_DELAY).await;
-        service.settle_now();
-    }
+    let queue = &service.settling;
+    let settles = async {
+        loop {
+            queue.filled.notified().await;
+            sleep(MAX_DELAY).await;
+            service.submit_settled(queue.lock());
+        }
+    };
+    let retries = async {
+        loop {
+            queue.has_failed.notified().await;
+            sleep(RETRY_DELAY).await;
+            service.settle_failed();
+        }
+    };
+    tokio::join!(settles, retries);
 }

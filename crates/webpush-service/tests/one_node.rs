@@ -133,6 +133,33 @@ async fn an_acknowledgement_does_not_wait_for_others() {
     settling.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_while_the_store_is_down_are_settled_once_it_is_back() {
+    let (service, faults) = service().await;
+    let settling = settling::start(Arc::clone(&service));
+    let entry = push(&service, 60, None).await;
+    faults.fail_commits(true);
+    service.settle_soon(vec![entry]);
+    pass(5).await;
+    assert!(is_stored(&service, &entry).await);
+    faults.fail_commits(false);
+    pass(1).await;
+    assert!(!is_stored(&service, &entry).await);
+    settling.abort();
+}
+
+#[tokio::test]
+async fn acknowledgements_while_the_store_is_down_are_settled_before_the_next_session_reads() {
+    let (service, faults) = service().await;
+    let entry = push(&service, 60, None).await;
+    faults.fail_commits(true);
+    service.settle_soon(vec![entry]);
+    service.settle_now();
+    faults.fail_commits(false);
+    service.settle_now();
+    assert!(!is_stored(&service, &entry).await);
+}
+
 /// A commit that failed may have been applied.
 #[tokio::test(start_paused = true)]
 async fn sessions_read_again_once_commits_succeed_after_a_failure() {

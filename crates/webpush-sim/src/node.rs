@@ -19,7 +19,7 @@ use webpush_service::sealing_cipher::Aes256GcmSiv;
 use webpush_service::service::{Service, Setup};
 use webpush_service::{catch_up, idle, settling, sweep};
 use webpush_store::disk::Disk;
-use webpush_store::embedded::{EmbeddedStore, Options, Stepper};
+use webpush_store::embedded::{EmbeddedStore, Options, Stepper, SubmitterCommits, SubmitterWaits};
 use webpush_store::memory::{Faults, MemoryStore};
 use webpush_store::simulation::{SeededEntropy, SimulatedDisk};
 use webpush_store::{Backend, Quota};
@@ -204,7 +204,18 @@ impl Node {
     }
 }
 
+/// Nothing else runs while a commit does.
+struct UnwatchedWaits;
+
+impl SubmitterWaits for UnwatchedWaits {
+    fn begin(&self) {}
+
+    fn end(&self) {}
+}
+
 /// Opens an embedded store whose memtables are small, so that a short run has many.
+///
+/// In half of the cases, submitters commit.
 ///
 /// # Errors
 /// The sentence that an operator would read.
@@ -214,5 +225,9 @@ pub fn open(disk: &SimulatedDisk, env: &Env, quota: Quota) -> Result<(EmbeddedSt
     options.memtable.age = Duration::from_millis(800);
     options.memtable.bytes = 6000;
     options.reserve_bytes = RESERVE_BYTES;
+    let [byte] = env.random().map_err(|error| error.to_string())?;
+    let submitters_commit = byte % 2 == 0;
+    options.submitter_commits = submitters_commit
+        .then(|| SubmitterCommits { sync_limit: Duration::MAX, waits: Arc::new(UnwatchedWaits) });
     EmbeddedStore::open_stepped(Path::new(DIRECTORY), options).map_err(|error| error.to_string())
 }
