@@ -188,7 +188,8 @@ impl Service {
         } = setup;
         let traces = Arc::new(Traces::new(trace, env.clone()));
         let metrics = Arc::new(Metrics::new(env.now()));
-        let registry = Arc::new(SessionRegistry::new(Arc::clone(&traces), store.is_shared()));
+        let registry =
+            Arc::new(SessionRegistry::new(Arc::clone(&traces), store.is_shared().then(|| env.clone())));
         let catch_up = Arc::<CatchUp>::default();
         let sweep_timer = Arc::<SweepTimer>::default();
         let readiness = Arc::new(Readiness::new(env.clone()));

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as InboxSlot;
 use std::ops::Deref;
 use std::task::{Context, Poll, Waker};
+use webpush_core::env::{Env, MonotonicTime};
 use webpush_core::id::{EntryRef, InboxId, Position, SubscriptionId};
 use webpush_core::inbox::{Entry, OutboundEntry};
 use webpush_core::problem::{LimitKind, Problem};
@@ -32,8 +33,8 @@ pub struct SessionRegistry {
     open: Counters<{ TransportKind::ALL.len() }>,
     opened: Counters<{ TransportKind::ALL.len() }>,
     traces: Arc<Traces>,
-    /// True if other nodes may store entries between those that are announced here.
-    is_shared: bool,
+    /// Present if other nodes may store entries between those that are announced here.
+    shared: Option<Env>,
 }
 
 /// How messages reach a session.
@@ -90,7 +91,7 @@ const SESSIONS_RETRY_SECONDS: u64 = 60;
 
 impl Default for SessionRegistry {
     fn default() -> Self {
-        Self::new(Arc::new(Traces::disabled()), false)
+        Self::new(Arc::new(Traces::disabled()), None)
     }
 }
 
@@ -147,6 +148,8 @@ struct SessionSlot {
     state: AtomicU8,
     /// True if the inbox was created before the session, or since.
     has_inbox: AtomicBool,
+    /// When it began, in a store that several nodes share.
+    began: MonotonicTime,
     pending: Mutex<Pending>,
 }
 
@@ -160,10 +163,10 @@ struct Pending {
 }
 
 impl SessionSlot {
-    fn new(scope: &Scope, transport: TransportKind, has_inbox: bool) -> Self {
+    fn new(scope: &Scope, transport: TransportKind, has_inbox: bool, began: MonotonicTime) -> Self {
         let state = AtomicU8::new(pack(BlockReason::Nothing, scope.min_urgency));
         let has_inbox = AtomicBool::new(has_inbox);
-        Self { scope: *scope, transport, state, has_inbox, pending: Mutex::default() }
+        Self { scope: *scope, transport, state, has_inbox, began, pending: Mutex::default() }
     }
 
     /// Ends the session if it has this transport.
@@ -206,11 +209,11 @@ pub struct SessionHandle {
 impl SessionRegistry {
     /// Creates an empty registry that records notifications in `traces`.
     ///
-    /// `is_shared` says whether other nodes use the same store.
+    /// `shared` is the environment if other nodes use the same store.
     #[must_use]
-    pub fn new(traces: Arc<Traces>, is_shared: bool) -> Self {
+    pub fn new(traces: Arc<Traces>, shared: Option<Env>) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, open: Counters::default(), opened: Counters::default(), traces, is_shared }
+        Self { shards, open: Counters::default(), opened: Counters::default(), traces, shared }
     }
 
     /// Registers a session, which is notified of every commit from now on.
@@ -229,19 +232,19 @@ impl SessionRegistry {
                 retry_after_seconds: SESSIONS_RETRY_SECONDS,
             });
         }
-        Ok(self.insert(SessionSlot::new(scope, transport, true), false))
+        Ok(self.insert(SessionSlot::new(scope, transport, true, self.now()), false))
     }
 
     /// Registers a session of an agent that has one at a time: it supersedes older ones.
     #[must_use]
     pub fn register_exclusive(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
-        self.insert(SessionSlot::new(scope, transport, true), true)
+        self.insert(SessionSlot::new(scope, transport, true, self.now()), true)
     }
 
     /// Registers a session of a new agent, whose inbox is created when it subscribes.
     #[must_use]
     pub fn register_new(self: &Arc<Self>, scope: &Scope, transport: TransportKind) -> SessionHandle {
-        self.insert(SessionSlot::new(scope, transport, false), false)
+        self.insert(SessionSlot::new(scope, transport, false, self.now()), false)
     }
 
     /// Adds a session, and ends those of the same transport before it if it supersedes them.
@@ -406,14 +409,22 @@ impl SessionRegistry {
         let Some(sessions) = shard.get_mut(&inbox) else { return };
         let last = std::mem::replace(&mut sessions.last, entry.position());
         // The entry before may be from another node. A session that has not read it notices the gap.
-        let previous =
-            if self.is_shared { Position::new(entry.position().get().saturating_sub(1)) } else { last };
+        let previous = if self.shared.is_some() {
+            Position::new(entry.position().get().saturating_sub(1))
+        } else {
+            last
+        };
         if let Entry::Message(message) = entry {
             self.traces.record(message.id, Stage::Notified);
         }
         for slot in sessions.slots.iter() {
             slot.notify(|wakeup| wakeup.add(previous, entry, replaced));
         }
+    }
+
+    /// The current time in a store that several nodes share; others have no need of it.
+    fn now(&self) -> MonotonicTime {
+        self.shared.as_ref().map_or_else(MonotonicTime::default, Env::monotonic)
     }
 
     fn shard(&self, inbox: InboxId) -> MutexGuard<'_, HashMap<InboxId, InboxSessions>> {

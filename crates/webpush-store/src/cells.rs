@@ -279,7 +279,7 @@ impl Store for ClusterStore {
     }
 
     fn notify(&self, notice: Notice) {
-        if let Some(cell) = self.cluster.cell_of(split::noticed_inbox(&notice)) {
+        if let Some(cell) = self.cluster.cell_of(notice.inbox()) {
             cell.store.notify(notice);
         }
     }

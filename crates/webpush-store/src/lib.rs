@@ -45,7 +45,7 @@ mod threads;
 pub use backend::Backend;
 pub use error::StoreError;
 pub use idle::{IdleCheck, IdleLimits};
-pub use notice::Notice;
+pub use notice::{MESSAGE_NOTICE_SESSION_AGE, Notice};
 pub use observer::{CommitEvent, CommitObserver, Origin};
 pub use op::{AppendResult, Applied, Durability, Op, RemovalResult, SettleResult};
 pub use quota::Quota;

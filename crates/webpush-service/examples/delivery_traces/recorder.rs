@@ -219,8 +219,9 @@ impl CommitObserver for Observer {
     fn noticed(&self, notice: &Notice) {
         let node = self.node;
         self.recorder.record(match notice {
-            Notice::Stored(inbox) => {
-                format!("Hear({{ node: {node}, inbox: {} }})", u8::from(*inbox == AGENT))
+            // No session here is old enough to take the message from it.
+            Notice::Stored(_) | Notice::StoredMessage(_) => {
+                format!("Hear({{ node: {node}, inbox: {} }})", u8::from(notice.inbox() == AGENT))
             }
             Notice::Superseded(..) => format!("HearOpening({node})"),
             other => panic!("the model has no {other:?}"),

@@ -77,6 +77,7 @@ impl CommitObserver for ServiceObserver {
     fn noticed(&self, notice: &Notice) {
         match notice {
             Notice::Stored(inbox) => self.registry.announce_unread(*inbox),
+            Notice::StoredMessage(message) => self.registry.announce_from_elsewhere(message),
             Notice::Removed(inbox, subscription) => self.registry.end_sessions(*inbox, *subscription),
             Notice::Superseded(inbox, kind) => {
                 if let Some(transport) = TransportKind::from_number(*kind) {

@@ -1,8 +1,13 @@
 //! The effect of other nodes on the sessions of this one, for a store that several nodes share.
 
 use super::{SessionRegistry, TransportKind};
-use std::sync::atomic::Ordering;
-use webpush_core::id::{InboxId, SubscriptionId};
+use crate::threads::sync::Arc;
+use crate::threads::sync::atomic::Ordering;
+use crate::trace::Stage;
+use webpush_core::id::{InboxId, Position, SubscriptionId};
+use webpush_core::inbox::Entry;
+use webpush_core::message::Message;
+use webpush_store::MESSAGE_NOTICE_SESSION_AGE;
 
 impl SessionRegistry {
     /// Notifies the sessions of an inbox that it has entries that were not announced.
@@ -12,6 +17,29 @@ impl SessionRegistry {
         let shard = self.shard(inbox);
         for slot in shard.get(&inbox).into_iter().flat_map(|sessions| sessions.slots.iter()) {
             slot.notify(|wakeup| wakeup.update_mut().missed = true);
+        }
+    }
+
+    /// Notifies the sessions of an inbox of a message that another node has stored.
+    ///
+    /// Those that may have missed another message, and those that may have had this one, read the inbox.
+    pub fn announce_from_elsewhere(&self, message: &Arc<Message>) {
+        let shard = self.shard(message.agent);
+        let Some(sessions) = shard.get(&message.agent) else { return };
+        self.traces.record(message.id, Stage::Notified);
+        let now = self.now();
+        let previous = Position::new(message.position.get().saturating_sub(1));
+        let entry = Entry::Message(Arc::clone(message));
+        for slot in sessions.slots.iter() {
+            let is_old = now.since(slot.began) >= MESSAGE_NOTICE_SESSION_AGE;
+            let takes_it = slot.transport.has_own_connection() && is_old;
+            slot.notify(|wakeup| {
+                if takes_it {
+                    wakeup.add(previous, &entry, None);
+                } else {
+                    wakeup.update_mut().missed = true;
+                }
+            });
         }
     }
 

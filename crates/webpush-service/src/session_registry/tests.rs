@@ -1,11 +1,15 @@
 use super::*;
+use crate::system::SystemEntropy;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use webpush_core::capability::KeyId;
 use webpush_core::encoding::Encoding;
+use webpush_core::env::Clock;
 use webpush_core::id::MessageId;
 use webpush_core::message::{Draft, Message};
 use webpush_core::session::UPDATE_ENTRIES;
 use webpush_core::time::Timestamp;
-use webpush_store::AppendResult;
+use webpush_store::{AppendResult, MESSAGE_NOTICE_SESSION_AGE};
 
 fn draft() -> Draft {
     Draft {
@@ -73,7 +77,7 @@ fn a_wakeup_carries_the_position_before_it() {
 
 #[test]
 fn entries_of_other_nodes_and_out_of_order_lead_to_a_read() {
-    let registry = Arc::new(SessionRegistry::new(Arc::new(Traces::disabled()), true));
+    let registry = shared(&Arc::default());
     let session = register(&registry);
     commit(&registry, 4, None);
     commit(&registry, 5, None);
@@ -88,6 +92,57 @@ fn entries_of_other_nodes_and_out_of_order_lead_to_a_read() {
         let update = take(&session).update.unwrap();
         assert_eq!((update.missed, update.last.get()), (true, first.max(second)));
     }
+}
+
+#[test]
+fn a_session_takes_a_message_of_another_node_if_it_surely_has_not_had_it() {
+    let clock = Arc::<TestClock>::default();
+    let registry = shared(&clock);
+    let scope =
+        Scope { inbox: InboxId::from_bytes([1; 16]), subscription: None, min_urgency: Urgency::VeryLow };
+    let session = registry.register_exclusive(&scope, TransportKind::Autopush);
+    let other = registry.register(&scope, TransportKind::Events).unwrap();
+    clock.pass(MESSAGE_NOTICE_SESSION_AGE - Duration::from_millis(1));
+    registry.announce_from_elsewhere(&message(7));
+    for session in [&session, &other] {
+        let update = take(session).update.unwrap();
+        assert_eq!((update.missed, update.entries.len()), (true, 0));
+    }
+    clock.pass(Duration::from_millis(1));
+    registry.announce_from_elsewhere(&message(8));
+    let wakeup = take(&session);
+    assert_eq!(positions(&wakeup), (7, 8, vec![8]));
+    assert!(!wakeup.update.unwrap().missed);
+    assert!(take(&other).update.unwrap().missed, "an agent may have several of these");
+    registry.announce_from_elsewhere(&message(9));
+    registry.announce_unread(InboxId::from_bytes([1; 16]));
+    assert!(take(&session).update.unwrap().missed);
+}
+
+/// Time that passes only if a test says so.
+#[derive(Default)]
+struct TestClock(AtomicU64);
+
+impl TestClock {
+    fn pass(&self, time: Duration) {
+        self.0.fetch_add(time.as_millis().try_into().unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime::since_start(Duration::from_millis(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// Returns the registry of a node of several.
+fn shared(clock: &Arc<TestClock>) -> Arc<SessionRegistry> {
+    let env = Env::new(Arc::clone(clock) as _, Arc::new(SystemEntropy));
+    Arc::new(SessionRegistry::new(Arc::new(Traces::disabled()), Some(env)))
 }
 
 #[test]

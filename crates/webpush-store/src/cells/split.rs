@@ -3,22 +3,13 @@
 use super::upkeep::PAUSE;
 use super::{Cell, Cluster};
 use crate::postgres::inbox_of;
-use crate::{Applied, Done, Durability, Notice, Op, StoreError};
+use crate::{Applied, Done, Durability, Op, StoreError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use webpush_core::id::InboxId;
 
 /// Time after which a commit to an inbox that moves fails.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Returns the inbox of a notice.
-pub(super) fn noticed_inbox(notice: &Notice) -> InboxId {
-    match notice {
-        Notice::Stored(inbox) | Notice::Removed(inbox, _) | Notice::Superseded(inbox, _) => *inbox,
-        Notice::Offered(entry) => entry.entry_ref().inbox,
-    }
-}
 
 impl Cluster {
     /// Commits in the cell of each operation.

@@ -75,7 +75,7 @@ impl Journal {
     fn wait_for_other(&self, applied: &[Applied], notice: &Notice) {
         let is_it = |heard: &JournalEntries| {
             heard.events.iter().any(|(origin, all)| *origin == Origin::Other && all == applied)
-                || heard.notices.contains(notice)
+                || heard.notices.iter().any(|heard| heard.clone().without_message() == *notice)
         };
         let waited = self.changed.wait_timeout_while(self.heard(), PATIENCE, |heard| !is_it(heard));
         assert!(is_it(&waited.expect("nobody panics with it").0), "it hears of the other handle");

@@ -4,7 +4,8 @@ use crate::observer::{HandleId, Observers};
 use crate::{Applied, Done, Durability, Notice, StoreError};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use webpush_core::inbox::Entry;
 use webpush_core::receipt::Receipt;
 
 /// Commits that were applied but not completed, and their observers.
@@ -92,7 +93,8 @@ impl Commits {
             return;
         }
         if let Some(delayed) = &mut *lock(&self.delayed) {
-            return delayed.push((by, notice.clone()));
+            // Late notices come without messages.
+            return delayed.push((by, notice.clone().without_message()));
         }
         self.deliver(by, notice);
     }
@@ -126,7 +128,8 @@ fn notices(applied: &Applied) -> Vec<Notice> {
     };
     match applied {
         Applied::Appended(appended) => {
-            [vec![Notice::Stored(appended.message.agent)], stored(&appended.receipts)].concat()
+            let message = Entry::Message(Arc::clone(&appended.message));
+            [vec![Notice::of_stored(&message)], stored(&appended.receipts)].concat()
         }
         Applied::Settled(settled) => stored(settled.receipt.as_slice()),
         Applied::Removed(removed) => {

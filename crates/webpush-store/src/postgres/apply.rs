@@ -230,8 +230,9 @@ impl GroupChanges {
     }
 
     fn add_notices(&mut self) {
-        let stored: BTreeSet<InboxId> = self.inserted.keys().map(|(inbox, _)| *inbox).collect();
-        self.notices.extend(stored.into_iter().map(Notice::Stored));
+        self.notices.extend(self.inserted.values().map(Notice::of_stored));
+        // They are in the order of their inboxes.
+        self.notices.dedup();
         for applied in self.results.iter().flatten() {
             if let Applied::Removed(removed) = applied {
                 self.notices.push(Notice::Removed(removed.inbox, removed.subscription));

@@ -18,6 +18,10 @@ const LATENCY_BOUNDS: &[u64] =
     &[500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000];
 /// Bounds of the number of commits in a group.
 const GROUP_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
+/// Number of waiting notices above which the next ones are sent without their messages: more of them fit into a notification.
+const WAITING_MESSAGES: u64 = 64;
+/// Number of live nodes above which notices are sent without their messages.
+const MESSAGE_NODES: u64 = 8;
 
 /// One handle to the store, with a name of its own in the database.
 pub(super) struct Node {
@@ -150,11 +154,20 @@ impl Node {
 
     /// Sends a notice to the other nodes.
     pub(super) fn notify(&self, notice: Notice) {
+        let notice = if self.sends_messages() { notice } else { notice.without_message() };
         if let Some(notices) = &*self.notices.lock().unwrap_or_else(PoisonError::into_inner) {
             self.waiting_notices.fetch_add(1, Ordering::Relaxed);
             // Fails only if the runtime has ended.
             drop(notices.send((Instant::now(), notice)));
         }
+    }
+
+    /// Returns true if notices have their messages with them.
+    ///
+    /// All nodes get them, and one has use for them.
+    fn sends_messages(&self) -> bool {
+        let nodes = self.gauges.nodes.load(Ordering::Relaxed);
+        (2..=MESSAGE_NODES).contains(&nodes) && self.waiting_notices() <= WAITING_MESSAGES
     }
 
     /// Records that notices were taken from the queue.

@@ -17,6 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Age after which a notice about the present is of no use.
 const STALE: Duration = Duration::from_secs(5);
+/// Age after which a notice is sent without its message ([`MESSAGE_NOTICE_SESSION_AGE`](crate::MESSAGE_NOTICE_SESSION_AGE)).
+const LATE: Duration = Duration::from_secs(1);
 /// Notices in a payload after which the next ones gather.
 ///
 /// Each notification is a transaction, which costs more than a few more notices in it.
@@ -57,21 +59,22 @@ async fn send_all(
         *next = notices.recv().await;
     }
     while let Some((submitted, first)) = next.take() {
-        let mut payload = Payload::new(node.id);
+        let mut payloads = Payloads::new(node.id);
         taken.push(submitted);
-        if !is_stale(submitted, &first) && !payload.add(&first) {
+        if !payloads.add(submitted, &first) {
             tracing::debug!("a message with TTL 0 is too large to be offered to other nodes");
         }
         while let Ok((submitted, notice)) = notices.try_recv() {
-            if !is_stale(submitted, &notice) && !payload.add(&notice) {
+            if !payloads.add(submitted, &notice) {
                 *next = Some((submitted, notice));
                 break;
             }
             taken.push(submitted);
         }
-        let payload = payload.encode();
+        let mut payload = payloads.first.encode();
         // To send one twice does no harm.
         while let Err(reason) = send(node, &mut connection, &payload).await {
+            payload = payloads.later.encode();
             connection = None;
             node.report_outage(&reason);
             sleep(PAUSE).await;
@@ -88,13 +91,36 @@ async fn send_all(
     }
 }
 
+/// The same notices as they are sent first, and after a failure.
+struct Payloads {
+    first: Payload,
+    /// Without messages.
+    later: Payload,
+}
+
+impl Payloads {
+    fn new(node: [u8; 16]) -> Self {
+        Self { first: Payload::new(node), later: Payload::new(node) }
+    }
+
+    /// Adds a notice unless it comes too late; returns false if there is no room.
+    fn add(&mut self, submitted: Instant, notice: &Notice) -> bool {
+        if is_stale(submitted, notice) {
+            return true;
+        }
+        let later = notice.clone().without_message();
+        let first = if submitted.elapsed() > LATE { &later } else { notice };
+        self.first.add(first) && self.later.add(&later)
+    }
+}
+
 /// Returns true if a notice comes too late.
 ///
 /// The agent has perhaps connected again, or the message had TTL 0.
 fn is_stale(submitted: Instant, notice: &Notice) -> bool {
     match notice {
         Notice::Superseded(..) | Notice::Offered(_) => submitted.elapsed() > STALE,
-        Notice::Stored(_) | Notice::Removed(..) => false,
+        Notice::Stored(_) | Notice::StoredMessage(_) | Notice::Removed(..) => false,
     }
 }
 
