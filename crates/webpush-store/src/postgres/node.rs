@@ -18,7 +18,9 @@ const LATENCY_BOUNDS: &[u64] =
     &[500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000];
 /// Bounds of the number of commits in a group.
 const GROUP_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
-/// Number of waiting notices above which the next ones are sent without their messages: more of them fit into a notification.
+/// Number of waiting notices above which the next ones are sent without their messages.
+///
+/// More of them fit into a notification then.
 const WAITING_MESSAGES: u64 = 64;
 /// Number of live nodes above which notices are sent without their messages.
 const MESSAGE_NODES: u64 = 8;

@@ -17,7 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Age after which a notice about the present is of no use.
 const STALE: Duration = Duration::from_secs(5);
-/// Age after which a notice is sent without its message ([`MESSAGE_NOTICE_SESSION_AGE`](crate::MESSAGE_NOTICE_SESSION_AGE)).
+/// Age after which a notice is sent without its message.
+///
+/// [`MESSAGE_NOTICE_SESSION_AGE`](crate::MESSAGE_NOTICE_SESSION_AGE) depends on it.
 const LATE: Duration = Duration::from_secs(1);
 /// Notices in a payload after which the next ones gather.
 ///

@@ -49,9 +49,10 @@ const FILLED_512: &str = nodes!(
     "--agents 10000 --seconds {10|2} --in-flight 512 --filled {1000000|20000} --warm-up {20|1}"
 );
 const ONLINE_1: &str = nodes!("online", "1", "--seconds {15|2} --in-flight 64");
-const ONLINE_3: &str = nodes!("online", "3", "--seconds {15|2} --in-flight 64");
+/// After a warm-up: older sessions take messages from notices.
+const ONLINE_3: &str = nodes!("online", "3", "--seconds {15|2} --in-flight 64 --warm-up {22|1}");
 const FILLED_ONLINE: &str =
-    nodes!("online", "3", "--seconds {15|2} --in-flight 64 --filled {1000000|20000} --warm-up {20|1}");
+    nodes!("online", "3", "--seconds {15|2} --in-flight 64 --filled {1000000|20000} --warm-up {22|1}");
 const ELSEWHERE: &str =
     nodes!("online", "2", "--listen-at 1 --push-at 2 --seconds {20|3} --in-flight 64 --rate 100");
 const FILLED_ELSEWHERE: &str = nodes!(
