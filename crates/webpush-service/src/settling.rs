@@ -15,14 +15,20 @@ use webpush_core::id::EntryRef;
 use webpush_core::message::Outcome;
 use webpush_store::{Durability, Op, StoreError};
 
-/// How long an acknowledgement may wait for others.
-///
-/// A crash in this time repeats a delivery, as it does until the store has synced.
-const MAX_DELAY: Duration = Duration::from_millis(5);
-/// Number of acknowledgements that are settled without further delay.
-const BATCH: usize = 64;
+/// How acknowledgements wait for others in a store of its own.
+const OWN_STORE: Batching = Batching { delay: Duration::from_millis(5), size: 64 };
+/// The same in a store that nodes share, where each commit is a transaction.
+const SHARED_STORE: Batching = Batching { delay: Duration::from_millis(50), size: 512 };
 /// Delay before a batch that could not be committed is submitted again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How acknowledgements wait for others.
+struct Batching {
+    /// A crash in this time repeats a delivery, as it does until the store has synced.
+    delay: Duration,
+    /// Number of acknowledgements that are settled without further delay.
+    size: usize,
+}
 
 impl Service {
     /// Queues acknowledged entries to be settled.
@@ -31,7 +37,7 @@ impl Service {
         let mut waiting = self.settling.lock();
         let was_empty = waiting.is_empty();
         waiting.extend(entries);
-        if waiting.len() >= BATCH {
+        if waiting.len() >= self.batching().size {
             self.submit_settled(waiting);
         } else if was_empty {
             self.settling.filled.notify_one();
@@ -50,7 +56,7 @@ impl Service {
     ///
     /// Agents do not repeat them on an open connection, for which they have ended.
     fn settle_failed(&self) {
-        for batch in self.settling.take_failed().chunks(BATCH) {
+        for batch in self.settling.take_failed().chunks(self.batching().size) {
             self.submit_batch(batch.to_vec());
         }
     }
@@ -64,6 +70,10 @@ impl Service {
     pub async fn settle_durably(&self, entries: Vec<EntryRef>) -> Result<(), StoreError> {
         self.record_acknowledged(&entries);
         self.commit(settle(&entries), Durability::Durable).await.map(drop)
+    }
+
+    fn batching(&self) -> Batching {
+        if self.is_shared() { SHARED_STORE } else { OWN_STORE }
     }
 
     fn submit_settled(&self, mut waiting: MutexGuard<'_, Vec<EntryRef>>) {
@@ -103,7 +113,7 @@ pub async fn run(service: &Service) {
     let settles = async {
         loop {
             queue.filled.notified().await;
-            sleep(MAX_DELAY).await;
+            sleep(service.batching().delay).await;
             service.submit_settled(queue.lock());
         }
     };

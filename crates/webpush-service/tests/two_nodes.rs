@@ -27,7 +27,7 @@ use webpush_service::service::{Service, Setup};
 use webpush_service::session_registry::{SessionHandle, TransportKind};
 use webpush_service::trace::state::message_state;
 use webpush_service::vapid_cache::TokenAudience;
-use webpush_service::{catch_up, sweep};
+use webpush_service::{catch_up, settling, sweep};
 use webpush_store::memory::{Faults, MemoryStore};
 use webpush_store::{Applied, Durability, Op};
 
@@ -382,4 +382,20 @@ async fn draft(service: &Service, entry: EntryRef) -> Draft {
     let stored = service.entry(&entry).await.unwrap().unwrap();
     let Entry::Message(message) = stored else { unreachable!("it is a message") };
     Draft { id: MessageId::from_bytes([7; 16]), ..(**message).clone() }
+}
+
+/// In a database each commit is a transaction.
+#[tokio::test(start_paused = true)]
+async fn acknowledgements_in_a_cluster_are_settled_by_hundreds() {
+    let Cluster { here, faults, .. } = cluster().await;
+    let settling = settling::start(Arc::clone(&here));
+    let entry = push(&here, 60).await;
+    let before = faults.commits();
+    (0..100).for_each(|_| here.settle_soon(vec![entry]));
+    tokio::time::sleep(Duration::from_millis(49)).await;
+    assert_eq!(faults.commits(), before);
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert_eq!(faults.commits(), before + 1);
+    assert_eq!(here.entry(&entry).await, Ok(None));
+    settling.abort();
 }
