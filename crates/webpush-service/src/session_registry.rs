@@ -409,11 +409,7 @@ impl SessionRegistry {
         let Some(sessions) = shard.get_mut(&inbox) else { return };
         let last = std::mem::replace(&mut sessions.last, entry.position());
         // The entry before may be from another node. A session that has not read it notices the gap.
-        let previous = if self.shared.is_some() {
-            Position::new(entry.position().get().saturating_sub(1))
-        } else {
-            last
-        };
+        let previous = if self.shared.is_some() { before(entry.position()) } else { last };
         if let Entry::Message(message) = entry {
             self.traces.record(message.id, Stage::Notified);
         }
@@ -430,6 +426,11 @@ impl SessionRegistry {
     fn shard(&self, inbox: InboxId) -> MutexGuard<'_, HashMap<InboxId, InboxSessions>> {
         lock(&self.shards[usize::from(inbox.as_bytes()[0]) % SHARDS])
     }
+}
+
+/// Returns the position before one that was assigned: those of an inbox have no gaps.
+fn before(position: Position) -> Position {
+    Position::new(position.get().saturating_sub(1))
 }
 
 impl SessionHandle {

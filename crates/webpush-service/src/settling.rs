@@ -52,9 +52,18 @@ impl Service {
         self.submit_settled(self.settling.lock());
     }
 
-    /// Submits acknowledgements that could not be committed again.
+    /// Submits those of an agent that has disconnected, and may connect to another node next.
     ///
-    /// Agents do not repeat them on an open connection, for which they have ended.
+    /// Without those that could not be committed, of which there may be many, as agents may disconnect at once.
+    pub fn settle_at_disconnect(&self) {
+        if self.is_shared() {
+            self.submit_settled(self.settling.lock());
+        }
+    }
+
+    /// Submits acknowledgements again that could not be committed.
+    ///
+    /// Agents do not repeat them on an open connection: for its session the messages have ended.
     fn settle_failed(&self) {
         for batch in self.settling.take_failed().chunks(self.batching().size) {
             self.submit_batch(batch.to_vec());

@@ -397,5 +397,8 @@ async fn acknowledgements_in_a_cluster_are_settled_by_hundreds() {
     tokio::time::sleep(Duration::from_millis(2)).await;
     assert_eq!(faults.commits(), before + 1);
     assert_eq!(here.entry(&entry).await, Ok(None));
+    here.settle_soon(vec![entry]);
+    here.settle_at_disconnect();
+    assert_eq!(faults.commits(), before + 2, "the agent may connect elsewhere next");
     settling.abort();
 }

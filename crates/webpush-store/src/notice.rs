@@ -8,9 +8,9 @@ use webpush_core::message::Message;
 
 /// Age from which a session takes a message from [`Notice::StoredMessage`].
 ///
-/// Such a notice is heard at most 16 s after its commit: it waits 1 s at most, is sent within 5 s, and a listener that is
-/// late by two heartbeats of 5 s is given up. So the message was stored after the session began, and the agent has not had
-/// it in an earlier one.
+/// Such a notice is heard at most 17 s after the message can be read: the response to the commit takes 1 s at most, the
+/// notice waits 1 s, is sent within 5 s, and a listener that is late by two heartbeats of 5 s is given up. So the message was
+/// stored after the session began, and the agent has not had it in an earlier one.
 pub const MESSAGE_NOTICE_SESSION_AGE: Duration = Duration::from_secs(20);
 
 /// Maximum length of a body in a notice.

@@ -11,7 +11,9 @@ mod cluster;
 #[path = "shared/faults.rs"]
 mod faults;
 
-use cluster::{Directory, PATIENCE, RUNTIME, Server, client, query, query_until_other, until, until_row};
+use cluster::{
+    Directory, PATIENCE, RUNTIME, WAITING, client, query, query_until_other, synchronous, until, until_row,
+};
 use faults::*;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -88,23 +90,6 @@ fn start_appending(url: &str) -> (JoinHandle<(PostgresStore, [AppendedMessages; 
     });
     (appending, acknowledged)
 }
-
-/// A primary whose commits wait for its standby.
-fn synchronous(directory: &Directory) -> (Server<'_>, Server<'_>) {
-    let primary = directory.server();
-    let standby = directory.standby(&primary);
-    RUNTIME.block_on(async {
-        let client = primary.client().await;
-        client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (standby)'").await.unwrap();
-        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-        until_row(&client, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'quorum'").await;
-    });
-    (primary, standby)
-}
-
-/// A lane that waits for a standby.
-const WAITING: &str =
-    "SELECT pid FROM pg_stat_activity WHERE application_name = 'webpush-lane' AND wait_event = 'SyncRep'";
 
 #[test]
 #[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
@@ -253,37 +238,6 @@ fn positions_grow_though_a_promoted_standby_lacks_some() {
         let now = stored(&store).await;
         assert_eq!(now.iter().map(|(_, number)| *number).collect::<Vec<_>>(), [1, 100]);
         assert!(now[1].0 > seen, "{now:?} after {seen:?}");
-    });
-}
-
-#[test]
-#[ignore = "needs PostgreSQL: run it by cargo xtask postgres"]
-fn notices_that_may_be_lost_are_reported() {
-    RUNTIME.block_on(async {
-        let database = Database::create().await;
-        let store = database.open(1).await;
-        seed(&store).await;
-        append(&store, 1).await.unwrap();
-        let missed = Missed::watch(&store);
-        let beaten = "SELECT 1 FROM faults.node HAVING count(*) = 1";
-        until_row(&database.client, beaten).await;
-        let before = missed.count();
-        let listener = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'webpush-listener'";
-        query(&database.client, listener).await;
-        until("the lost connection is reported", async || missed.count() > before).await;
-
-        // Another node, which leads, comes and vanishes.
-        let come = "INSERT INTO faults.node VALUES ('00000000-0000-0000-0000-000000000001', '', '', now(), now(), 0)";
-        query(&database.client, come).await;
-        until("the other node leads", async || !leads(&store).await).await;
-        let before = missed.count();
-        query(&database.client, "UPDATE faults.node SET gaps = 1, seen = now() WHERE id::text LIKE '00000000-%'").await;
-        until("its gap is reported", async || missed.count() > before).await;
-        let before = missed.count();
-        query(&database.client, "UPDATE faults.node SET seen = now() - interval '20 s' WHERE id::text LIKE '00000000-%'").await;
-        until("its end is reported", async || missed.count() > before).await;
-        assert!(leads(&store).await);
     });
 }
 

@@ -10,11 +10,14 @@
 mod cluster;
 #[path = "shared/faults.rs"]
 mod faults;
+#[path = "shared/missed.rs"]
+mod missed;
 #[path = "shared/panics.rs"]
 mod panics;
 
 use cluster::{PATIENCE, query, until, until_row};
 use faults::*;
+use missed::Missed;
 use panics::{PanickingLog, PanickingObserver};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -29,7 +29,8 @@ const LAYERS: [&str; 9] = [
 ];
 
 /// Programs of the store whose tests need a PostgreSQL.
-const POSTGRES: [&str; 5] = ["postgres", "postgres_model", "postgres_panics", "cells", "postgres_faults"];
+const POSTGRES: [&str; 6] =
+    ["postgres", "postgres_model", "postgres_panics", "postgres_notices", "cells", "postgres_faults"];
 
 /// Time limit of a program in addition to several times what it takes without a mutation.
 const LIMIT: Duration = Duration::from_secs(150);

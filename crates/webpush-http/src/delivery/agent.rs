@@ -55,10 +55,7 @@ impl<P> Agent<P> {
                 transport = handle.transport().as_str(),
                 "an agent has disconnected"
             );
-            // It may connect to another node next.
-            if self.server.service.is_shared() {
-                self.server.service.settle_now();
-            }
+            self.server.service.settle_at_disconnect();
         }
     }
 }

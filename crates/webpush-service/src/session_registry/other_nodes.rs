@@ -1,10 +1,10 @@
 //! The effect of other nodes on the sessions of this one, for a store that several nodes share.
 
-use super::{SessionRegistry, TransportKind};
+use super::{SessionRegistry, TransportKind, before};
 use crate::threads::sync::Arc;
 use crate::threads::sync::atomic::Ordering;
 use crate::trace::Stage;
-use webpush_core::id::{InboxId, Position, SubscriptionId};
+use webpush_core::id::{InboxId, SubscriptionId};
 use webpush_core::inbox::Entry;
 use webpush_core::message::Message;
 use webpush_store::MESSAGE_NOTICE_SESSION_AGE;
@@ -28,7 +28,7 @@ impl SessionRegistry {
         let Some(sessions) = shard.get(&message.agent) else { return };
         self.traces.record(message.id, Stage::Notified);
         let now = self.now();
-        let previous = Position::new(message.position.get().saturating_sub(1));
+        let previous = before(message.position);
         let entry = Entry::Message(Arc::clone(message));
         for slot in sessions.slots.iter() {
             let is_old = now.since(slot.began) >= MESSAGE_NOTICE_SESSION_AGE;

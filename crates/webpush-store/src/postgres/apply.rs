@@ -229,6 +229,13 @@ impl GroupChanges {
         !self.appended.is_empty() || !self.inserted.is_empty()
     }
 
+    /// For a group that was committed some time ago.
+    pub(super) fn leave_messages_out_of_notices(&mut self) {
+        let notices = std::mem::take(&mut self.notices);
+        self.notices = notices.into_iter().map(Notice::without_message).collect();
+        self.notices.dedup();
+    }
+
     fn add_notices(&mut self) {
         self.notices.extend(self.inserted.values().map(Notice::of_stored));
         // They are in the order of their inboxes.

@@ -10,6 +10,7 @@ use super::connect::DatabaseConnection;
 use super::failure::{CommitFailure, RefusalCause, RefusedStatement};
 use super::load::{Needs, load, load_need};
 use super::node::Node;
+use super::notify::LATE;
 use super::panics::catch;
 use super::queue::{self, Group};
 use super::schema;
@@ -208,10 +209,12 @@ impl Lane {
             Some(open) => open,
             None => {
                 let (open, is_committed) = timeout(ATTEMPT, self.connect()).await.map_err(no_response)??;
-                if let Some(in_doubt) = self.in_doubt.take()
+                if let Some(mut in_doubt) = self.in_doubt.take()
                     && is_committed
                 {
                     self.connection = Some(open);
+                    // Agents may have had them meanwhile.
+                    in_doubt.changes.leave_messages_out_of_notices();
                     return Ok(Some(in_doubt.changes));
                 }
                 open
@@ -264,9 +267,13 @@ impl Lane {
         };
         let is_lazy = is_lazy && !changes.assigns_positions();
         let in_doubt = self.in_doubt.insert(GroupInDoubt { number: group, changes });
+        let began = Instant::now();
         write(&connection, &statements, &rows, &in_doubt.changes, is_lazy).await?;
         if connection.warnings() != warnings && !is_lazy {
             confirm(&connection, &self.node, self.number, group).await?;
+        }
+        if began.elapsed() > LATE {
+            in_doubt.changes.leave_messages_out_of_notices();
         }
         self.last_group = group;
         if !is_lazy {

@@ -17,10 +17,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Age after which a notice about the present is of no use.
 const STALE: Duration = Duration::from_secs(5);
-/// Age after which a notice is sent without its message.
+/// Time that a commit or a notice may take, after which the notice is sent without its message.
 ///
 /// [`MESSAGE_NOTICE_SESSION_AGE`](crate::MESSAGE_NOTICE_SESSION_AGE) depends on it.
-const LATE: Duration = Duration::from_secs(1);
+pub(super) const LATE: Duration = Duration::from_secs(1);
 /// Notices in a payload after which the next ones gather.
 ///
 /// Each notification is a transaction, which costs more than a few more notices in it.

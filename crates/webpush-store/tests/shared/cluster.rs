@@ -207,3 +207,20 @@ pub(crate) async fn query_until_other(client: &Client, text: &str, before: &[Str
     .await;
     now
 }
+
+/// A primary whose commits wait for its standby.
+pub(crate) fn synchronous(directory: &Directory) -> (Server<'_>, Server<'_>) {
+    let primary = directory.server();
+    let standby = directory.standby(&primary);
+    RUNTIME.block_on(async {
+        let client = primary.client().await;
+        client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (standby)'").await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        until_row(&client, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'quorum'").await;
+    });
+    (primary, standby)
+}
+
+/// A lane that waits for a standby.
+pub(crate) const WAITING: &str =
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'webpush-lane' AND wait_event = 'SyncRep'";

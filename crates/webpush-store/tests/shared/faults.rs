@@ -4,8 +4,7 @@ use crate::cluster::{client, query};
 use bytes::Bytes;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 use tokio_postgres::Client;
 use webpush_core::capability::KeyId;
@@ -18,7 +17,7 @@ use webpush_core::subscription::{Protocol, Subscription};
 use webpush_core::time::Timestamp;
 use webpush_core::urgency::Urgency;
 use webpush_store::postgres::{PostgresOptions, PostgresStore};
-use webpush_store::{Applied, CommitEvent, CommitObserver, Durability, Op, Store as _, StoreError};
+use webpush_store::{Applied, Durability, Op, Store as _, StoreError};
 
 pub(crate) const AGENT: InboxId = InboxId::from_bytes([1; 16]);
 const RECEIPTS: InboxId = InboxId::from_bytes([3; 16]);
@@ -212,36 +211,4 @@ pub(crate) async fn fill(client: &Client, messages: u64) {
         ANALYZE faults.entry"
     );
     query(client, &fill).await;
-}
-
-/// Returns true if the store lists what is due.
-pub(crate) async fn leads(store: &PostgresStore) -> bool {
-    let due = store.due(Timestamp::NEVER, 1).await.unwrap();
-    !due.entries.is_empty()
-}
-
-/// Counts how often an observer has missed notices.
-#[derive(Default)]
-pub(crate) struct Missed(AtomicU64);
-
-impl Missed {
-    pub(crate) fn watch(store: &PostgresStore) -> Arc<Self> {
-        let missed = Arc::<Self>::default();
-        store.watch(Arc::clone(&missed) as Arc<dyn CommitObserver>);
-        missed
-    }
-
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-impl CommitObserver for Missed {
-    fn committed(&self, _: &CommitEvent<'_>) {}
-
-    fn failed(&self) {}
-
-    fn missed(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-    }
 }
